@@ -1,0 +1,66 @@
+package launch
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// command is the argv of a plan and what there is to say about it.
+type command struct {
+	argv     []string
+	warnings []string
+}
+
+// refusal is an error with a way out.
+type refusal struct{ cause, hint string }
+
+func (r *refusal) Error() string { return r.cause }
+
+// Hint says what the operator can do about it.
+func (r *refusal) Hint() string { return r.hint }
+
+func chooseCommand(img Image, set Settings) (command, error) {
+	entrypoint, cmd := img.Entrypoint, img.Cmd
+	if set.Entrypoint != nil {
+		entrypoint, cmd = set.Entrypoint, nil
+	}
+	if set.Cmd != nil {
+		cmd = set.Cmd
+	}
+	var warnings []string
+	skip := set.Entrypoint == nil && set.Allowlist && isInitScript(entrypoint)
+	if skip {
+		warnings = []string{fmt.Sprintf("the image's Entrypoint %q is skipped in favour of its Cmd: it lies outside the allowlist", entrypoint[0])}
+		entrypoint = nil
+	}
+	argv := slices.Concat(entrypoint, cmd)
+	switch {
+	case len(argv) == 0 && skip:
+		return command{}, &refusal{
+			cause: fmt.Sprintf("the image's Entrypoint %q is skipped, because it lies outside the allowlist, and there is no Cmd to run instead", img.Entrypoint[0]),
+			hint:  "name the program by RUNNER_ENTRYPOINT or RUNNER_CMD, such as RUNNER_CMD=\"python -m server\"",
+		}
+	case len(argv) == 0 && set.Entrypoint == nil && set.Cmd == nil:
+		return command{}, &refusal{
+			cause: "the image has neither an Entrypoint nor a Cmd",
+			hint:  "name the program by RUNNER_ENTRYPOINT or RUNNER_CMD, or give the image an ENTRYPOINT",
+		}
+	case len(argv) == 0:
+		return command{}, errors.New("RUNNER_ENTRYPOINT and RUNNER_CMD leave no command to run")
+	case argv[0] == "":
+		return command{}, errors.New("the first word of the command is empty")
+	}
+	return command{argv, warnings}, nil
+}
+
+func isInitScript(entrypoint []string) bool {
+	if len(entrypoint) == 0 {
+		return false
+	}
+	switch entrypoint[0] {
+	case "/entrypoint.sh", "entrypoint.sh", "/start.sh", "/init.sh":
+		return true
+	}
+	return false
+}
