@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// stopTimeout bounds how long requests in flight may take after the signal to
+// stop; a container engine waits 10 seconds before it kills.
+const stopTimeout = 2 * time.Second
+
+// serve answers MCP clients over the transport of s until ctx is done.
+func serve(ctx context.Context, s settings) error {
+	server := newServer()
+	pick := func(*http.Request) *mcp.Server { return server }
+	switch s.transport {
+	case "streamable-http":
+		return serveHTTP(ctx, s, mcp.NewStreamableHTTPHandler(pick, nil))
+	case "sse":
+		return serveHTTP(ctx, s, mcp.NewSSEHandler(pick, nil))
+	case "stdio":
+		return serveStdio(ctx, server)
+	}
+	return fmt.Errorf("MCP_TRANSPORT=%q: not streamable-http, sse or stdio", s.transport)
+}
+
+// serveStdio answers the one client at standard input, which ends the server
+// by closing it.
+func serveStdio(ctx context.Context, server *mcp.Server) error {
+	err := server.Run(ctx, &mcp.StdioTransport{})
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// serveHTTP answers with endpoint at the path of s, and at /health.
+func serveHTTP(ctx context.Context, s settings, endpoint http.Handler) error {
+	mux := http.NewServeMux()
+	mux.Handle(s.path, endpoint)
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusOK)
+	})
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", net.JoinHostPort(s.host, s.port))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "greeter: %s at http://%s%s\n", s.transport, listener.Addr(), s.path)
+	return serveUntil(ctx, &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		// Requests end with ctx: an open event stream would otherwise keep
+		// Shutdown waiting until it gives up.
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}, listener)
+}
+
+// serveUntil serves until ctx is done, then lets requests in flight end.
+func serveUntil(ctx context.Context, srv *http.Server, listener net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	return srv.Shutdown(grace)
+}
