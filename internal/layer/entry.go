@@ -17,10 +17,35 @@ const (
 	OpaqueWhiteout                 // removes all children of Path from the layers below
 	Fifo                           // a named pipe
 	Device                         // a character or block device
-	Unknown                        // a tar type that nobody defined
+	Unknown                        // a tar type that is none of these
 )
 
-// Entry is one member of a layer, with its name already made safe.
+// String returns the kind in words.
+func (k Kind) String() string {
+	switch k {
+	case Dir:
+		return "directory"
+	case File:
+		return "file"
+	case Symlink:
+		return "symbolic link"
+	case HardLink:
+		return "hard link"
+	case Whiteout:
+		return "whiteout"
+	case OpaqueWhiteout:
+		return "opaque whiteout"
+	case Fifo:
+		return "named pipe"
+	case Device:
+		return "device"
+	case Unknown:
+	}
+	return "member of unknown type"
+}
+
+// Entry is one member of a layer, with its name already made safe. A Whiteout
+// or OpaqueWhiteout has a Path and nothing else.
 type Entry struct {
 	// Path is the cleaned path below the root: relative, with single slashes,
 	// without "." or ".." elements. It is empty for the root itself. For a
@@ -36,11 +61,13 @@ type Entry struct {
 	UID, GID int
 	// Size is the length of a File's content in bytes, holes included.
 	Size int64
-	// ModTime is the modification time, within what utimensat(2) takes.
+	// ModTime is the modification time, clamped to the years 1678 to 2262, so
+	// that its UnixNano is defined.
 	ModTime time.Time
 	// Linkname is the target: of a Symlink byte for byte as stored, of a
 	// HardLink cleaned as Path is.
 	Linkname string
-	// Xattrs are the extended attributes (SCHILY.xattr.* PAX records).
+	// Xattrs are the extended attributes (SCHILY.xattr.* PAX records), nil if
+	// there are none.
 	Xattrs map[string]string
 }

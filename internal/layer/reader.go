@@ -1,0 +1,202 @@
+// Package layer reads a layer of an image as a sequence of entries:
+// decompressed, with names made clean, whiteouts recognised, and what the
+// image specification or common sense forbids refused. It does not know the
+// disk: where an entry belongs, and what is there already, is the caller's
+// business.
+package layer
+
+import (
+	"archive/tar"
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// streamBuffer is enough to read headers in few steps; reads that are longer
+// pass by the buffer.
+const streamBuffer = 8 * blockSize
+
+// errClosed is what a Reader answers after Close.
+var errClosed = errors.New("the layer's reader is closed")
+
+// Reader reads the entries of one layer in the order of the stream.
+type Reader struct {
+	blob    *blobReader
+	lim     Limits
+	used    Usage
+	meter   *meter
+	decoder io.Closer     // set by the first Next
+	stream  *bufio.Reader // the decompressed layer, from the meter
+	tar     *tar.Reader   // reads from stream
+	last    string        // the name in the last header, for errors about the next
+	current Entry
+	err     error // sticky
+}
+
+// NewReader returns a Reader of the layer whose compressed form is blob. It
+// reads nothing yet. A blob that is cut off or has the wrong digest must fail
+// with an error other than io.EOF; Reader hands that error on as it is.
+func NewReader(blob io.Reader, lim Limits) *Reader {
+	lim = lim.withDefaults()
+	return &Reader{
+		blob:  &blobReader{r: blob},
+		lim:   lim,
+		used:  lim.Used,
+		meter: &meter{limit: lim.Bytes, used: lim.Used.Bytes},
+	}
+}
+
+// Next skips what is left of the current entry and returns the next one. It
+// returns io.EOF only after the whole blob was read to its own io.EOF, so that
+// whoever verifies the blob's digest has seen every byte. Any error is final.
+func (r *Reader) Next() (Entry, error) {
+	if r.err != nil {
+		return Entry{}, r.err
+	}
+	ent, err := r.next()
+	if err != nil {
+		return Entry{}, r.fail(err)
+	}
+	r.current = ent
+	return ent, nil
+}
+
+// Read reads the content of the current entry if it is a File, holes as
+// zeros. Any other kind has none.
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	if r.current.Kind != File {
+		return 0, io.EOF
+	}
+	n, err := r.tar.Read(p)
+	if err != nil && !isEnd(err) {
+		err = r.fail(fmt.Errorf("cannot read the content: %w", err))
+	}
+	return n, err
+}
+
+// Close releases the decoder. It does not close the blob.
+func (r *Reader) Close() error {
+	r.err = errClosed
+	if r.decoder == nil {
+		return nil
+	}
+	decoder := r.decoder
+	r.decoder = nil
+	return decoder.Close()
+}
+
+// BytesRead returns how many bytes the decompressed layer had so far.
+func (r *Reader) BytesRead() int64 {
+	return r.meter.used - r.lim.Used.Bytes
+}
+
+// Used returns what counts against the limits so far, including Limits.Used
+// and the whole of the current entry.
+func (r *Reader) Used() Usage {
+	return Usage{
+		Bytes:   max(r.used.Bytes, r.meter.used),
+		Entries: r.used.Entries,
+	}
+}
+
+// fail makes err final. What went wrong with the blob comes before what
+// anybody made of it: decoders reword the errors of their source, and an entry
+// of a blob with the wrong digest says nothing.
+func (r *Reader) fail(err error) error {
+	if r.blob.err != nil && !isEnd(r.blob.err) {
+		err = r.blob.err
+	}
+	r.err = err
+	return err
+}
+
+func (r *Reader) next() (Entry, error) {
+	if r.tar == nil {
+		if err := r.open(); err != nil {
+			return Entry{}, err
+		}
+	}
+	for {
+		hdr, err := r.nextHeader()
+		if err != nil {
+			return Entry{}, err
+		}
+		ent, ok, err := newEntry(hdr)
+		if err == nil && ok {
+			err = r.countContent(ent)
+		}
+		if err != nil {
+			return Entry{}, fmt.Errorf("entry %s: %w", quote(hdr.Name), err)
+		}
+		if ok {
+			return ent, nil
+		}
+	}
+}
+
+// open recognises the compression and makes sure that a tar archive is below.
+func (r *Reader) open() error {
+	decoder, err := decompress(r.blob)
+	if err != nil {
+		return fmt.Errorf("cannot decompress the layer: %w", err)
+	}
+	r.decoder = decoder
+	r.meter.r = decoder
+	r.stream = bufio.NewReaderSize(r.meter, streamBuffer)
+	if err := checkTar(r.stream); err != nil {
+		return err
+	}
+	r.tar = tar.NewReader(r.stream)
+	return nil
+}
+
+// nextHeader returns the header of the next member and counts it.
+func (r *Reader) nextHeader() (*tar.Header, error) {
+	hdr, err := r.tar.Next()
+	if isEnd(err) {
+		return nil, r.drain()
+	}
+	// GODEBUG=tarinsecurepath=0 makes archive/tar refuse names that newEntry
+	// cleans; the header is valid beside this error.
+	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+		return nil, fmt.Errorf("cannot read the header %s: %w", r.position(), explainHeader(err))
+	}
+	if r.used.Entries >= r.lim.Entries {
+		return nil, fmt.Errorf("%w: more than %d", ErrTooManyEntries, r.lim.Entries)
+	}
+	r.used.Entries++
+	r.last = hdr.Name
+	return hdr, nil
+}
+
+// drain reads what follows the archive's end, such as the padding that GNU tar
+// writes, and returns io.EOF when the blob itself has ended.
+func (r *Reader) drain() error {
+	if _, err := io.Copy(io.Discard, r.stream); err != nil {
+		return fmt.Errorf("cannot read to the layer's end: %w", err)
+	}
+	return r.blob.end()
+}
+
+// countContent counts a File's content, holes included, before any of it is
+// read: a sparse file can claim far more than the stream holds.
+func (r *Reader) countContent(ent Entry) error {
+	if ent.Size > r.lim.Bytes-r.used.Bytes {
+		return fmt.Errorf("its %d bytes make %w", ent.Size, tooManyBytes(r.lim.Bytes))
+	}
+	r.used.Bytes += ent.Size
+	return nil
+}
+
+// position says where in the layer the reader stands, for errors about a
+// header that has no readable name.
+func (r *Reader) position() string {
+	if r.last == "" {
+		return "of the first entry"
+	}
+	return "after entry " + quote(r.last)
+}
