@@ -14,7 +14,7 @@ import (
 
 // stopTimeout bounds how long requests in flight may take after the signal to
 // stop; a container engine waits 10 seconds before it kills.
-const stopTimeout = 2 * time.Second
+const stopTimeout = time.Second
 
 // serve answers MCP clients over the transport of s until ctx is done.
 func serve(ctx context.Context, s settings) error {
@@ -63,7 +63,8 @@ func serveHTTP(ctx context.Context, s settings, endpoint http.Handler) error {
 	}, listener)
 }
 
-// serveUntil serves until ctx is done, then lets requests in flight end.
+// serveUntil serves until ctx is done, then lets requests in flight end, and
+// cuts off those that take too long.
 func serveUntil(ctx context.Context, srv *http.Server, listener net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(listener) }()
@@ -74,5 +75,9 @@ func serveUntil(ctx context.Context, srv *http.Server, listener net.Listener) er
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	return srv.Shutdown(grace)
+	err := srv.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return srv.Close()
+	}
+	return err
 }
