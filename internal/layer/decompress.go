@@ -87,17 +87,16 @@ func (g *gzipReader) Close() error {
 }
 
 func (g *gzipReader) nextMember() error {
-	head, err := g.blob.Peek(1)
-	if err != nil {
+	head, err := g.blob.Peek(len(gzipMagic))
+	switch {
+	case len(head) == 0:
 		return err
-	}
-	if head[0] == 0 {
+	case head[0] == 0:
 		return g.skipPadding()
-	}
-	err = g.member.Reset(g.blob)
-	if errors.Is(err, gzip.ErrHeader) {
+	case string(head) != gzipMagic:
 		return errGarbage
 	}
+	err = g.member.Reset(g.blob)
 	g.member.Multistream(false)
 	return err
 }
