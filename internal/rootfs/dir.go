@@ -61,6 +61,9 @@ func (i Info) Owner() (uid, gid uint32) { return i.stat.Uid, i.stat.Gid }
 // Size returns the length in bytes.
 func (i Info) Size() int64 { return i.stat.Size }
 
+// ModTime returns the modification time.
+func (i Info) ModTime() time.Time { return time.Unix(i.stat.Mtim.Unix()) }
+
 // Links returns how many names the inode has.
 func (i Info) Links() uint64 { return uint64(i.stat.Nlink) } //nolint:unconvert // uint32 on arm64
 

@@ -1,0 +1,119 @@
+package extract
+
+import (
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/layer"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+)
+
+// clear makes room at p for an entry of the image. Of the user's data only
+// what this extraction laid itself is removed; if anything else remains, the
+// entry gives way.
+func (x *extraction) clear(dir *rootfs.Dir, p string) error {
+	n := x.tree.find(p)
+	if x.opts.Keep(p) {
+		if n == nil || !n.laid {
+			return errKept
+		}
+		return x.forget(p, n)
+	}
+	x.dirs.closeBelow(p)
+	if err := dir.RemoveAll(baseOf(p)); err != nil {
+		return refusedAt(p, err)
+	}
+	x.tree.remove(p)
+	return nil
+}
+
+// whiteout removes p as the layers below this one left it (image
+// specification, "Whiteouts"). What this layer itself put there stays,
+// wherever in the stream the marker stands. A missing path is no error, and
+// nothing that the image did not bring is touched.
+func (x *extraction) whiteout(p string) error {
+	n := x.tree.find(p)
+	if n == nil {
+		return nil
+	}
+	return x.settle(x.hide(p, n))
+}
+
+// opaque removes the children of p as the layers below this one left them. The
+// directory itself belongs to this layer, since the marker lies in it.
+func (x *extraction) opaque(p string) error {
+	p, err := x.tree.resolve(p)
+	if err != nil {
+		return err
+	}
+	n := x.tree.find(p)
+	if n == nil {
+		return nil
+	}
+	return x.settle(x.hideChildren(p, n))
+}
+
+// hide removes the node at p, or those of its descendants that this layer has
+// not named.
+func (x *extraction) hide(p string, n *node) error {
+	if n.layer < x.layer {
+		return x.forget(p, n)
+	}
+	return x.hideChildren(p, n)
+}
+
+func (x *extraction) hideChildren(p string, n *node) error {
+	for name, child := range n.children {
+		if err := x.hide(join(p, name), child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget removes what this extraction laid at p and below, and then the node.
+// A directory that holds anything else stays on the disk; in the user's data
+// that makes the caller's entry give way.
+func (x *extraction) forget(p string, n *node) error {
+	if n == nil {
+		return nil
+	}
+	for name, child := range n.children {
+		if err := x.forget(join(p, name), child); err != nil {
+			return err
+		}
+	}
+	if n.laid {
+		if err := x.unlay(p, n); err != nil {
+			return err
+		}
+	}
+	x.tree.remove(p)
+	return nil
+}
+
+// unlay removes one thing that was laid from the disk.
+func (x *extraction) unlay(p string, n *node) error {
+	dir, err := x.openDir(parentOf(p))
+	if err != nil {
+		return err
+	}
+	if n.kind != layer.Dir {
+		return refusedAt(p, ignoreMissing(dir.Unlink(baseOf(p))))
+	}
+	x.dirs.closeBelow(p)
+	err = dir.Rmdir(baseOf(p))
+	if errors.Is(err, unix.ENOTEMPTY) {
+		return nil // what is left in it is not of the image
+	}
+	return refusedAt(p, ignoreMissing(err))
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

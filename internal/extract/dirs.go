@@ -1,0 +1,50 @@
+package extract
+
+import "github.com/drengskapur/fastmcp-runner/internal/rootfs"
+
+// maxOpenDirs is how many directories stay open between two entries. Layers
+// list a directory's children together, so that few are needed.
+const maxOpenDirs = 64
+
+// dirs keeps the directories that were written to last open, by their path.
+type dirs struct {
+	root *rootfs.Root
+	open map[string]*rootfs.Dir
+}
+
+func newDirs(root *rootfs.Root) *dirs {
+	return &dirs{root: root, open: map[string]*rootfs.Dir{}}
+}
+
+// get returns the open directory at p, nil if it is not open.
+func (d *dirs) get(p string) *rootfs.Dir {
+	if p == "" {
+		return d.root.Dir()
+	}
+	return d.open[p]
+}
+
+// put keeps dir, opened at p, until the next trim.
+func (d *dirs) put(p string, dir *rootfs.Dir) { d.open[p] = dir }
+
+// trim closes everything when too much is open. It is called between two
+// entries only, while nobody holds a directory.
+func (d *dirs) trim() {
+	if len(d.open) > maxOpenDirs {
+		d.close()
+	}
+}
+
+// close closes all directories.
+func (d *dirs) close() { d.closeBelow("") }
+
+// closeBelow closes the directory p and what lies below it, because it is
+// about to be removed.
+func (d *dirs) closeBelow(p string) {
+	for name, dir := range d.open {
+		if within(name, p) {
+			_ = dir.Close() // an O_PATH descriptor has nothing to lose
+			delete(d.open, name)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package extract
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/layer"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+)
+
+const (
+	setIDBits = 0o6000 // setuid and setgid
+	nobody    = 65534  // stands for owners that chown(2) cannot take
+)
+
+// ownership sets owners, modes, attributes and times as far as the process may.
+type ownership struct {
+	self     Owner    // who writes
+	mayChown bool     // the process is root, and the host let it so far
+	owned    []string // directories that become owner's
+	owner    Owner
+}
+
+func newOwnership(opts Options) ownership {
+	uid, gid := os.Geteuid(), os.Getegid()
+	return ownership{
+		self:     Owner{UID: uint32(uid), GID: uint32(gid)}, //nolint:gosec // ids of the kernel fit
+		mayChown: uid == 0,
+		owned:    opts.Owned,
+		owner:    opts.Owner,
+	}
+}
+
+// wanted returns whose p becomes, and whether that is the image's own choice.
+func (o *ownership) wanted(p string, ent layer.Entry) (owner Owner, images bool) {
+	if slices.ContainsFunc(o.owned, func(dir string) bool { return within(p, dir) }) {
+		return o.owner, false
+	}
+	return Owner{UID: chownable(ent.UID), GID: chownable(ent.GID)}, true
+}
+
+// chownable maps an id that chown(2) cannot set, -1 "unchanged" among them, to
+// nobody's.
+func chownable(id int) uint32 {
+	if id < 0 || id >= 1<<32-1 {
+		return nobody
+	}
+	return uint32(id)
+}
+
+// chown sets the owner of p by set. It returns the mode that p may then have:
+// setuid and setgid only go with the owner that the image meant, so that no
+// program of root's becomes one of somebody else's.
+func (o *ownership) chown(p string, ent layer.Entry, report *Report, set func(uid, gid uint32) error) (mode uint32, err error) {
+	owner, images := o.wanted(p, ent)
+	kept := owner == o.self
+	if o.mayChown {
+		err := set(owner.UID, owner.GID)
+		switch {
+		case err == nil:
+			kept = true
+		case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL): // no CAP_CHOWN, or an id that the user namespace does not map
+			o.mayChown = o.mayChown && !errors.Is(err, unix.EPERM)
+		default:
+			return 0, err
+		}
+	}
+	if !kept && images {
+		report.Owners++
+	}
+	if kept && images {
+		return ent.Mode, nil
+	}
+	return ent.Mode &^ setIDBits, nil
+}
+
+// setFile finishes a file that was just written.
+func (o *ownership) setFile(f *rootfs.File, p string, ent layer.Entry, report *Report) error {
+	// chown(2) clears setuid, setgid and file capabilities: it comes first.
+	mode, err := o.chown(p, ent, report, f.Chown)
+	if err != nil {
+		return err
+	}
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
+	if err := setXattrs(f, ent, report); err != nil {
+		return err
+	}
+	return f.Chtimes(ent.ModTime)
+}
+
+// setNamed finishes a symbolic link or fifo, which is not opened.
+func (o *ownership) setNamed(dir *rootfs.Dir, p string, ent layer.Entry, report *Report) error {
+	name := baseOf(p)
+	_, err := o.chown(p, ent, report, func(uid, gid uint32) error { return dir.Lchown(name, uid, gid) })
+	if err != nil {
+		return err
+	}
+	return dir.Chtimes(name, ent.ModTime)
+}
+
+// setDir finishes a directory. One that is not ours to change, because the
+// host had it before and we are not root, stays as it is.
+func (o *ownership) setDir(f *rootfs.File, p string, ent layer.Entry, report *Report) error {
+	err := o.setFile(f, p, ent, report)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
+		report.Owners++
+		return nil
+	}
+	return err
+}
+
+// setXattrs sets what a server may need: user.* and the file capabilities. The
+// rest (trusted.*, security.selinux, system.*) is the host's own business.
+func setXattrs(f *rootfs.File, ent layer.Entry, report *Report) error {
+	for attr, value := range ent.Xattrs {
+		if !strings.HasPrefix(attr, "user.") && attr != "security.capability" {
+			continue
+		}
+		err := f.Setxattr(attr, value)
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
+			report.Xattrs++
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package extract
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/layer"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+)
+
+const (
+	copySize    = 256 << 10 // bytes read at once from a layer
+	impliedMode = 0o755     // of a directory that no entry describes
+)
+
+// errKept says that the user's data stands where the image wants to write.
+var errKept = errors.New("the user's data stands there")
+
+// place applies one entry. What could not be written for want of permission
+// is collected, so that one error can name it all; the user's data wins over
+// the image without an error.
+func (x *extraction) place(ent layer.Entry, content io.Reader) error {
+	x.dirs.trim()
+	if ent.Kind == layer.OpaqueWhiteout {
+		return x.opaque(ent.Path)
+	}
+	if ent.Path == "" {
+		return nil // the root is the host's, whatever the image says of it
+	}
+	parent, err := x.tree.resolve(parentOf(ent.Path))
+	if err != nil {
+		return err
+	}
+	p := path.Join(parent, baseOf(ent.Path))
+	switch {
+	case ent.Kind == layer.Whiteout:
+		return x.whiteout(p)
+	case !x.opts.Wanted(p):
+		return x.exclude(p, ent)
+	}
+	return x.settle(x.write(p, ent, content))
+}
+
+// settle sorts the outcome of a write: done, given way, refused by the host,
+// or an error that ends the extraction.
+func (x *extraction) settle(err error) error {
+	switch {
+	case errors.Is(err, errKept):
+		x.report.Kept++
+		return nil
+	case x.refused.take(err):
+		return nil
+	}
+	return x.explainSpace(err)
+}
+
+// exclude notes an entry that is not wanted. A symbolic link is remembered,
+// because paths through it lead elsewhere; whatever is no directory hides what
+// the layers below had at and under its path.
+func (x *extraction) exclude(p string, ent layer.Entry) error {
+	x.report.Excluded++
+	n := x.tree.find(p)
+	if ent.Kind == layer.Symlink {
+		if err := x.forget(p, n); err != nil {
+			return err
+		}
+		n = x.tree.claim(p, x.layer)
+		n.kind, n.target = layer.Symlink, ent.Linkname
+		return nil
+	}
+	if n == nil || (n.kind == layer.Dir && ent.Kind == layer.Dir) {
+		return nil
+	}
+	return x.forget(p, n)
+}
+
+// write brings a wanted entry to the disk and into the tree.
+func (x *extraction) write(p string, ent layer.Entry, content io.Reader) error {
+	switch ent.Kind {
+	case layer.Dir:
+		return x.writeDir(p, ent)
+	case layer.HardLink:
+		return x.writeHardLink(p, ent.Linkname)
+	case layer.Device:
+		x.report.Devices++
+		return nil
+	case layer.Unknown:
+		x.report.Unknown++
+		return nil
+	case layer.File, layer.Symlink, layer.Fifo:
+		return x.writeLeaf(p, ent, content)
+	case layer.Whiteout, layer.OpaqueWhiteout:
+	}
+	return errors.New("internal error: not an entry that is written")
+}
+
+// writeDir makes the directory p. Its mode and times are set at the end: until
+// then its owner must be able to write in it.
+func (x *extraction) writeDir(p string, ent layer.Entry) error {
+	dir, err := x.openDir(parentOf(p))
+	if err != nil {
+		return err
+	}
+	name := baseOf(p)
+	if info, err := dir.Stat(name); err == nil && info.IsDir() {
+		if n := x.tree.find(p); x.opts.Keep(p) && (n == nil || !n.laid) {
+			x.tree.claim(p, x.layer) // the user's directory keeps its mode and times
+			return nil
+		}
+		x.tree.claim(p, x.layer).entry = &ent
+		return nil
+	}
+	if err := x.make(dir, p, func() error { return dir.Mkdir(name, impliedMode) }); err != nil {
+		return err
+	}
+	n := x.tree.claim(p, x.layer)
+	n.laid, n.entry = true, &ent
+	return nil
+}
+
+// writeLeaf makes a file, symbolic link or fifo at p in place of what is there.
+func (x *extraction) writeLeaf(p string, ent layer.Entry, content io.Reader) error {
+	dir, err := x.openDir(parentOf(p))
+	if err != nil {
+		return err
+	}
+	switch ent.Kind {
+	case layer.File:
+		err = x.writeFile(dir, p, ent, content)
+	case layer.Symlink:
+		err = x.make(dir, p, func() error { return dir.Symlink(ent.Linkname, baseOf(p)) })
+	default:
+		err = x.make(dir, p, func() error { return dir.Mkfifo(baseOf(p), ent.Mode&0o777) })
+	}
+	if err != nil {
+		return err
+	}
+	if ent.Kind != layer.File {
+		if err := x.own.setNamed(dir, p, ent, &x.report); err != nil {
+			return err
+		}
+	}
+	x.lay(p, ent.Kind, ent.Linkname)
+	return nil
+}
+
+// lay notes that this layer put something other than a directory at p.
+func (x *extraction) lay(p string, kind layer.Kind, target string) {
+	n := x.tree.claim(p, x.layer)
+	*n = node{kind: kind, layer: x.layer, target: target, laid: true}
+}
+
+// writeFile creates the regular file p with its content and metadata.
+func (x *extraction) writeFile(dir *rootfs.Dir, p string, ent layer.Entry, content io.Reader) (err error) {
+	var f *rootfs.File
+	err = x.make(dir, p, func() error {
+		f, err = dir.Create(baseOf(p), ent.Mode&0o777)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	written, err := io.CopyBuffer(f, content, x.buf)
+	x.report.Bytes += written
+	if err != nil {
+		return err
+	}
+	x.report.Files++
+	return x.own.setFile(f, p, ent, &x.report)
+}
+
+// make calls create; if something stands in its place, it clears that and
+// tries once more.
+func (x *extraction) make(dir *rootfs.Dir, p string, create func() error) error {
+	err := create()
+	if !errors.Is(err, fs.ErrExist) {
+		return refusedAt(p, err)
+	}
+	if err := x.clear(dir, p); err != nil {
+		return err
+	}
+	err = create()
+	if errors.Is(err, fs.ErrExist) && x.opts.Keep(p) {
+		return errKept // the user's files were left in a directory of the image
+	}
+	return refusedAt(p, err)
+}
+
+// openDir opens the directory at p for writing below it. Directories that no
+// entry described are made on the way; what is in their place and no directory
+// is replaced, a symbolic link too: those of the image were resolved before,
+// and one that the image did not make must lead nothing away.
+func (x *extraction) openDir(p string) (*rootfs.Dir, error) {
+	if dir := x.dirs.get(p); dir != nil {
+		return dir, nil
+	}
+	parent, err := x.openDir(parentOf(p))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := parent.Open(baseOf(p))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		dir, err = x.implyDir(parent, p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	x.dirs.put(p, dir)
+	return dir, nil
+}
+
+// implyDir makes the directory p, which the image has something below.
+func (x *extraction) implyDir(parent *rootfs.Dir, p string) (*rootfs.Dir, error) {
+	name := baseOf(p)
+	if err := x.make(parent, p, func() error { return parent.Mkdir(name, impliedMode) }); err != nil {
+		return nil, err
+	}
+	x.tree.claim(p, x.layer).laid = true
+	return parent.Open(name)
+}

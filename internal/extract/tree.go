@@ -1,0 +1,157 @@
+package extract
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/layer"
+)
+
+// maxLinks is how many symbolic links one resolution follows before ELOOP, as
+// in path_resolution(7).
+const maxLinks = 40
+
+// tree is the image as its layers have described it so far: every wanted path,
+// and of the excluded ones the symbolic links, because a path below one means
+// another path. It answers where a path leads and which layer it belongs to;
+// it never touches the disk.
+type tree struct{ root *node }
+
+// node is one path of the image.
+type node struct {
+	kind     layer.Kind
+	layer    int          // the newest layer that named this path or one below it
+	target   string       // of a Symlink
+	laid     bool         // this extraction made it on the disk
+	entry    *layer.Entry // of a Dir: what described it last, to be set at the end
+	children map[string]*node
+}
+
+func newTree() *tree { return &tree{root: &node{kind: layer.Dir}} }
+
+// find returns the node at p, nil if the image has none. It follows no link.
+func (t *tree) find(p string) *node {
+	n := t.root
+	for name := range elements(p) {
+		if n = n.children[name]; n == nil {
+			return nil
+		}
+	}
+	return n
+}
+
+// resolve returns the path free of symbolic links to which p leads in the
+// image, with the semantics of chroot(2): absolute targets and surplus ".."
+// stay inside the root. Elements that the image has not named stay as they are.
+func (t *tree) resolve(p string) (string, error) {
+	if !t.passesLink(p) {
+		return p, nil
+	}
+	pending := strings.Split(p, "/")
+	var names []string
+	for links := 0; len(pending) > 0; {
+		name := pending[0]
+		pending = pending[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			names = names[:max(0, len(names)-1)]
+			continue
+		}
+		n := t.find(path.Join(path.Join(names...), name))
+		if n == nil || n.kind != layer.Symlink {
+			names = append(names, name)
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", fmt.Errorf("the path %q passes more than %d symbolic links: %w", p, maxLinks, unix.ELOOP)
+		}
+		if path.IsAbs(n.target) {
+			names = names[:0]
+		}
+		pending = append(strings.Split(n.target, "/"), pending...)
+	}
+	return path.Join(names...), nil
+}
+
+// passesLink reports whether any element of p is a symbolic link of the image.
+func (t *tree) passesLink(p string) bool {
+	n := t.root
+	for name := range elements(p) {
+		if n = n.children[name]; n == nil {
+			return false
+		}
+		if n.kind == layer.Symlink {
+			return true
+		}
+	}
+	return false
+}
+
+// claim returns the node at p, made if need be, and marks it and its ancestors
+// as named by the given layer. The caller has resolved p and cleared what was
+// no directory on the way.
+func (t *tree) claim(p string, layerIndex int) *node {
+	n := t.root
+	n.layer = layerIndex
+	for name := range elements(p) {
+		child := n.children[name]
+		if child == nil {
+			child = &node{kind: layer.Dir}
+			if n.children == nil {
+				n.children = map[string]*node{}
+			}
+			n.children[name] = child
+		}
+		child.layer = layerIndex
+		n = child
+	}
+	return n
+}
+
+// remove forgets the node at p with all below it.
+func (t *tree) remove(p string) {
+	if parent := t.find(parentOf(p)); parent != nil {
+		delete(parent.children, baseOf(p))
+	}
+}
+
+// elements yields the elements of a clean relative path; none for the root.
+func elements(p string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for p != "" {
+			name, rest, _ := strings.Cut(p, "/")
+			if !yield(name) {
+				return
+			}
+			p = rest
+		}
+	}
+}
+
+// parentOf returns the directory of a clean relative path, "" for the root.
+func parentOf(p string) string {
+	if i := strings.LastIndexByte(p, '/'); i >= 0 {
+		return p[:i]
+	}
+	return ""
+}
+
+// baseOf returns the last element of a clean relative path.
+func baseOf(p string) string { return p[strings.LastIndexByte(p, '/')+1:] }
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+// within reports whether p is dir or lies below it; all is within the root.
+func within(p, dir string) bool {
+	return dir == "" || p == dir || strings.HasPrefix(p, dir+"/")
+}
