@@ -1,0 +1,150 @@
+// Package handoff becomes the user of a launch plan and execs its program, so
+// that the server replaces the runner and inherits nothing of it: no
+// privilege, no descriptor, no signal mask.
+//
+// It knows nothing of what happened before: not where the program came from,
+// and not whether it is any good.
+package handoff
+
+import (
+	"errors"
+	"fmt"
+	"os/signal"
+	"path"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/launch"
+)
+
+// Options say what a plan leaves open.
+type Options struct {
+	// Path is the file to exec, absolute; Argv[0] of the plan is what the
+	// program sees as its name.
+	Path string
+	// Dir is the directory to start in; empty means that of the plan.
+	Dir string
+	// Umask is the umask that the program gets. Its zero value is no good
+	// default: give what the runner itself was started with.
+	Umask int
+}
+
+// Exec becomes the plan's user and replaces this process by the plan's
+// program. It returns only if it fails, and then this process may have given
+// up some of its privileges: all that is left to do is to report and end.
+//
+// A process that is root, or that holds CAP_SETUID, becomes the plan's user
+// with that user's group as its only group. Any other process must be that
+// user already. In each case the program starts without capabilities and
+// without a way to gain them.
+//
+// The steps act on one thread. That is enough, although privileges on Linux
+// belong to threads: execve(2) ends all other threads and the program goes on
+// with the credentials of the calling one.
+func Exec(plan launch.Plan, opts Options) error {
+	// Without it, the Go scheduler could move us to a thread that is still
+	// root between any two lines. Never unlocked: after an error this thread
+	// is unlike the others, and nothing else may run on it.
+	runtime.LockOSThread()
+	if !path.IsAbs(opts.Path) {
+		return fmt.Errorf("cannot exec %q: not an absolute path", opts.Path)
+	}
+	// Before the drop: it makes the process undumpable, after which its
+	// /proc/self/fd belongs to root and could not be listed.
+	if err := closeOnExec(); err != nil {
+		return fmt.Errorf("cannot close the runner's descriptors: %w", err)
+	}
+	if err := become(plan.User); err != nil {
+		return err
+	}
+	// After the drop: root may enter directories that the user may not.
+	if err := chdir(plan, opts); err != nil {
+		return err
+	}
+	// Late: nothing but execve may create a file with this umask.
+	unix.Umask(opts.Umask)
+	// Last: a signal that was held back until now may end this process.
+	if err := resetSignals(); err != nil {
+		return fmt.Errorf("cannot reset the signal mask: %w", err)
+	}
+	// unix.Exec also gives back the RLIMIT_NOFILE that the Go runtime raised
+	// at its start. PR_SET_DUMPABLE and PR_SET_PDEATHSIG are left alone:
+	// execve sets the first anew, and nobody sets the second.
+	return &ExecError{Path: opts.Path, Err: unix.Exec(opts.Path, plan.Argv, plan.Env)}
+}
+
+func chdir(plan launch.Plan, opts Options) error {
+	dir := opts.Dir
+	if dir == "" {
+		dir = plan.Dir
+	}
+	if err := unix.Chdir(dir); err != nil {
+		return &refusal{
+			err:  fmt.Errorf("cannot enter the working directory %q as user %s: %w", dir, plan.User, err),
+			hint: "the image's WORKDIR must exist and be open to that user",
+		}
+	}
+	return nil
+}
+
+// resetSignals undoes what this process did to signals. The handlers of the Go
+// runtime need nothing: execve resets what is caught, but neither what is
+// ignored nor what is blocked (signal(7)). Reset makes SIGHUP and SIGINT ignored
+// again if this process was started so, as by nohup(1), and then listened to
+// them.
+func resetSignals() error {
+	signal.Reset()
+	var none unix.Sigset_t
+	return unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil)
+}
+
+// ExecError says that the program itself could not be started.
+type ExecError struct {
+	// Path is the file that was to be executed.
+	Path string
+	// Err is what execve(2) said.
+	Err error
+}
+
+func (e *ExecError) Error() string { return fmt.Sprintf("cannot exec %q: %v", e.Path, e.Err) }
+
+func (e *ExecError) Unwrap() error { return e.Err }
+
+// ExitCode is that of a shell: 127 when the program was not found, 126 when it
+// cannot be executed.
+func (e *ExecError) ExitCode() int {
+	if errors.Is(e.Err, unix.ENOENT) {
+		return 127
+	}
+	return 126
+}
+
+// Hint says what the cause may be. Package program knows it exactly; this is
+// for what changed after it looked.
+func (e *ExecError) Hint() string {
+	switch {
+	case errors.Is(e.Err, unix.ENOENT):
+		return "the file, or the interpreter that it names, does not exist"
+	case errors.Is(e.Err, unix.ENOEXEC):
+		return "the file is neither a program for this machine nor a script that begins with #!"
+	case errors.Is(e.Err, unix.EACCES):
+		return "the file is not executable for this user, or its file system is mounted noexec"
+	case errors.Is(e.Err, unix.E2BIG):
+		return "the command or the environment is too long; a single variable may have 128 KiB"
+	}
+	return ""
+}
+
+// refusal is an error with a way out.
+type refusal struct {
+	err  error
+	hint string
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+
+func (r *refusal) Unwrap() error { return r.err }
+
+// Hint says what the operator can do about it.
+func (r *refusal) Hint() string { return r.hint }
