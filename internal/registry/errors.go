@@ -1,0 +1,75 @@
+package registry
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Error is what every error of Resolve, Layer.Open and layer streams is or
+// wraps: what could not be done, to what, why, and what may help.
+type Error struct {
+	// Op is the verb, such as "resolve".
+	Op string
+	// Object is what the verb was about, such as the reference.
+	Object string
+	// Err is the cause.
+	Err error
+
+	hint string
+}
+
+// Error returns "cannot OP OBJECT: CAUSE".
+func (e *Error) Error() string {
+	return fmt.Sprintf("cannot %s %s: %v", e.Op, e.Object, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Hint returns what the reader may try, or "".
+func (e *Error) Hint() string { return e.hint }
+
+// DigestError says that content is not what its digest promises.
+type DigestError struct {
+	Want, Got v1.Hash
+}
+
+// Error names both digests.
+func (e *DigestError) Error() string {
+	return fmt.Sprintf("the content does not match its digest: expected %s, got %s", e.Want, e.Got)
+}
+
+// hintedError is a cause that knows what may help.
+type hintedError struct {
+	msg, hint string
+}
+
+func (e *hintedError) Error() string { return e.msg }
+
+// hintFor returns what may help against err, for one who is known to the
+// registry or asks anonymously.
+func hintFor(err error, anonymous bool) string {
+	if hinted, ok := errors.AsType[*hintedError](err); ok {
+		return hinted.hint
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "if the registry has a private CA, give its certificate in RUNNER_CA_FILE"
+	}
+	status, ok := errors.AsType[*statusError](err)
+	switch {
+	case !ok:
+		return ""
+	case status.denied() && anonymous:
+		return "private images need REGISTRY_USER and REGISTRY_PASSWORD"
+	case status.denied():
+		return "check the user name and the password or token, and that they may pull this image"
+	case status.code == http.StatusTooManyRequests && anonymous:
+		return "registries allow more to known users: set REGISTRY_USER and REGISTRY_PASSWORD"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,133 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Layer is one layer of an image, still at the registry. It may be opened more
+// than once, and together with others.
+type Layer struct {
+	// Digest, Size and MediaType are those of the compressed blob, as the manifest
+	// says.
+	Digest    v1.Hash
+	Size      int64
+	MediaType string
+
+	urls    []string // Where a foreign layer may be had if the registry has it not.
+	session *session
+}
+
+// Open streams the layer's blob as the registry keeps it, compressed. Broken
+// connections are resumed where they broke. The stream ends in io.EOF if and only
+// if it had the size and the digest of the layer: nothing in it may be trusted
+// before that. The context governs the whole stream.
+func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
+	hasher, err := v1.Hasher(l.Digest.Algorithm)
+	if err != nil {
+		return nil, l.explain(err)
+	}
+	p := newPatience(l.session.log)
+	b := &blob{
+		digest:   l.Digest,
+		size:     l.Size,
+		hasher:   hasher,
+		open:     func(offset int64) (io.ReadCloser, error) { return l.openAt(ctx, offset) },
+		wait:     func(err error) error { return p.wait(ctx, err) },
+		progress: p.progress,
+		explain:  l.explain,
+	}
+	if err := b.connect(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func (l Layer) explain(err error) error {
+	return &Error{
+		Op:     "fetch",
+		Object: "the blob from " + l.session.base.Host,
+		Err:    err,
+		hint:   hintFor(err, l.session.anonymous),
+	}
+}
+
+// openAt makes one attempt to open the blob at an offset. The registry is asked
+// each time, for a presigned URL that it redirected to before may have expired.
+// Only when it has no such blob are a foreign layer's own URLs tried, without
+// credentials: they are the image author's word.
+func (l Layer) openAt(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	at := l.session.blobURL(l.Digest)
+	body, err := l.receive(offset, func(h http.Header) (*http.Response, error) { return l.session.get(ctx, at, h) })
+	if status, ok := errors.AsType[*statusError](err); !ok || status.code != http.StatusNotFound {
+		return body, err
+	}
+	for _, foreign := range l.urls {
+		at, parseErr := url.Parse(foreign)
+		if parseErr != nil {
+			return nil, fmt.Errorf("the foreign layer is at %q, which is no URL", abbreviate(foreign))
+		}
+		at.User = nil
+		body, err = l.receive(offset, func(h http.Header) (*http.Response, error) { return l.session.getForeign(ctx, at, h) })
+		if err == nil {
+			return body, nil
+		}
+	}
+	return nil, err
+}
+
+// receive returns the blob from an offset on, by a range (RFC 9110, section 14)
+// if the server can, else by skipping what is known already.
+func (l Layer) receive(offset int64, get func(http.Header) (*http.Response, error)) (io.ReadCloser, error) {
+	if offset > 0 {
+		resp, err := get(http.Header{"Range": {fmt.Sprintf("bytes=%d-", offset)}})
+		switch {
+		case err != nil:
+			return nil, err
+		case resp.StatusCode == http.StatusPartialContent && l.continues(resp, offset):
+			return resp.Body, nil
+		case resp.StatusCode != http.StatusPartialContent && resp.StatusCode != http.StatusRequestedRangeNotSatisfiable:
+			return l.skip(resp, offset)
+		}
+		discard(resp.Body) // A range that is not the one asked for.
+	}
+	resp, err := get(nil)
+	if err != nil {
+		return nil, err
+	}
+	return l.skip(resp, offset)
+}
+
+// contentRange is the form of a Content-Range header: RFC 9110, section 14.4.
+var contentRange = regexp.MustCompile(`^bytes (\d+)-\d+/(\d+|\*)$`)
+
+// continues reports whether a partial answer is the rest of the blob.
+func (l Layer) continues(resp *http.Response, offset int64) bool {
+	m := contentRange.FindStringSubmatch(resp.Header.Get("Content-Range"))
+	return m != nil && m[1] == strconv.FormatInt(offset, 10) &&
+		(m[2] == "*" || m[2] == strconv.FormatInt(l.Size, 10))
+}
+
+// skip returns the body of an answer that holds the whole blob, from an offset on.
+func (l Layer) skip(resp *http.Response, offset int64) (io.ReadCloser, error) {
+	if resp.StatusCode != http.StatusOK {
+		return nil, l.session.failure(resp, "blob")
+	}
+	if resp.ContentLength >= 0 && resp.ContentLength != l.Size {
+		defer discard(resp.Body)
+		return nil, fmt.Errorf("%s sends %d bytes, where the manifest says %d", resp.Request.URL.Host, resp.ContentLength, l.Size)
+	}
+	if _, err := io.CopyN(io.Discard, resp.Body, offset); err != nil {
+		defer discard(resp.Body)
+		return nil, broken(err)
+	}
+	return resp.Body, nil
+}

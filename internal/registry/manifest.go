@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// The layer media types that go-containerregistry does not name.
+const (
+	dockerLayerZstd        types.MediaType = "application/vnd.docker.image.rootfs.diff.tar.zstd"
+	ociRestrictedLayerZstd types.MediaType = "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
+	// encryptedSuffix marks layers of the OCI image encryption proposal.
+	encryptedSuffix = "+encrypted"
+)
+
+// document is an image manifest or an index, whichever the registry gave.
+type document struct {
+	SchemaVersion int             `json:"schemaVersion"`
+	MediaType     types.MediaType `json:"mediaType"`
+	ArtifactType  string          `json:"artifactType"`
+	Config        *v1.Descriptor  `json:"config"`
+	Layers        []v1.Descriptor `json:"layers"`
+	Manifests     []v1.Descriptor `json:"manifests"`
+	FSLayers      json.RawMessage `json:"fsLayers"` // Of schema 1.
+}
+
+func (d *document) isIndex() bool { return d.Manifests != nil }
+
+// parseDocument reads a manifest or an index. Which of the two it is, its own
+// members decide; where they could be read as both, somebody wants two readers to
+// see two images (CVE-2021-41190), and it is refused.
+func parseDocument(body []byte, contentType string) (*document, error) {
+	var d document
+	if err := json.Unmarshal(body, &d); err != nil {
+		return nil, fmt.Errorf("the manifest is unreadable: %w", err)
+	}
+	if d.MediaType == "" {
+		d.MediaType = mediaTypeOf(contentType)
+	}
+	if d.MediaType.IsIndex() && d.Manifests == nil {
+		d.Manifests = []v1.Descriptor{}
+	}
+	isImage := d.Config != nil || d.Layers != nil || d.MediaType.IsImage()
+	switch {
+	case d.SchemaVersion == 1 || d.FSLayers != nil || d.MediaType.IsSchema1():
+		return nil, &hintedError{
+			msg:  "image manifests of schema 1 are not supported",
+			hint: "push the image again with a current tool: schema 1 was superseded in 2016",
+		}
+	case isImage && d.isIndex():
+		return nil, errors.New("the manifest is both an image manifest and an index")
+	case !isImage && !d.isIndex():
+		return nil, fmt.Errorf("not a runnable image: the manifest is of type %q", abbreviate(string(d.MediaType)))
+	default:
+		return &d, nil
+	}
+}
+
+// mediaTypeOf ignores a Content-Type that is missing or malformed: the document
+// speaks for itself.
+func mediaTypeOf(contentType string) types.MediaType {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return ""
+	}
+	return types.MediaType(mediaType)
+}
+
+// checkRunnable refuses what is kept in registries beside images: wasm modules,
+// Helm charts, models, signatures.
+func (d *document) checkRunnable() error {
+	if d.Config == nil || !d.Config.MediaType.IsConfig() {
+		return notRunnable("artifactType", d.artifact())
+	}
+	if d.Config.Size < 0 || d.Config.Size > MaxConfigBytes {
+		return fmt.Errorf("the image config has %d bytes, where %d are the most that is read", d.Config.Size, MaxConfigBytes)
+	}
+	for _, layer := range d.Layers {
+		if err := checkLayer(layer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// artifact returns what kind of thing this is: image spec, "Guidelines for
+// Artifact Usage".
+func (d *document) artifact() string {
+	if d.ArtifactType != "" || d.Config == nil {
+		return d.ArtifactType
+	}
+	return string(d.Config.MediaType)
+}
+
+func checkLayer(layer v1.Descriptor) error {
+	mediaType := string(layer.MediaType)
+	switch {
+	case layer.Size < 0:
+		return fmt.Errorf("layer %s claims a size of %d bytes", layer.Digest, layer.Size)
+	case strings.HasSuffix(mediaType, encryptedSuffix):
+		return fmt.Errorf("not a runnable image: layer %s is encrypted (%q)", layer.Digest, abbreviate(mediaType))
+	case !layer.MediaType.IsLayer() && !slices.Contains([]types.MediaType{dockerLayerZstd, ociRestrictedLayerZstd}, layer.MediaType):
+		return notRunnable("layer type", mediaType)
+	default:
+		return nil
+	}
+}
+
+func notRunnable(what, mediaType string) error {
+	return &hintedError{
+		msg:  fmt.Sprintf("not a runnable image: %s %q", what, abbreviate(mediaType)),
+		hint: "IMAGE must name a container image that holds files, as docker build makes them",
+	}
+}

@@ -1,0 +1,168 @@
+// Package registry turns an image reference into a digest, an image config and
+// verified layer streams for one platform.
+//
+// Every byte that it hands out was named by a digest: the reference is resolved
+// once, and manifest, config and layers follow from that digest. Broken
+// connections are resumed, busy registries waited for, and credentials sent to
+// nobody but the registry that the reference names and its token server.
+//
+// The package knows nothing of this program's configuration and writes nothing
+// to disk. References and manifest types are those of go-containerregistry;
+// requests are its own, because go-containerregistry can neither resume a blob
+// nor honour Retry-After, and refuses token servers on private addresses even
+// to a registry that is itself on one.
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// The limits of what is read into memory. A registry must take manifests of
+// 4 MiB (distribution spec, "Pushing Manifests"), so none has larger ones.
+const (
+	MaxManifestBytes = 4 << 20
+	MaxConfigBytes   = 8 << 20
+	MaxTokenBytes    = 1 << 20
+)
+
+// DefaultStallTimeout is the StallTimeout of the zero Options.
+const DefaultStallTimeout = 30 * time.Second
+
+// Options say how to reach registries. The zero value is anonymous, trusts the
+// system's roots, uses no proxy and logs nothing.
+type Options struct {
+	// Credentials are for the registry of the reference. When they are zero,
+	// DockerConfigs are asked, and then the registry is asked anonymously.
+	Credentials Credentials
+	// DockerConfigs are the contents of Docker config files, or of
+	// DOCKER_AUTH_CONFIG; the first that knows the registry wins.
+	DockerConfigs [][]byte
+	// Environ is the environment of the credential helpers that DockerConfigs
+	// name; its PATH finds them. When it is empty, no helper is found.
+	Environ []string
+	// Insecure lists the hosts, each "host" for all its ports or "host:port",
+	// that may be spoken to in plain HTTP. Loopback always may. HTTPS is tried
+	// first, and its certificates are verified everywhere.
+	Insecure []string
+	// RootCAs holds PEM certificates that are trusted besides the system's.
+	RootCAs []byte
+	// Proxy returns the proxy for a URL, or nil for none.
+	Proxy func(*url.URL) (*url.URL, error)
+	// Dial opens connections; nil dials the network, except link-local
+	// addresses.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// UserAgent introduces the program to registries.
+	UserAgent string
+	// StallTimeout is how long a connection may stay silent before it counts as
+	// broken; zero is DefaultStallTimeout.
+	StallTimeout time.Duration
+	// Log tells what was retried and skipped; nil tells nobody.
+	Log *slog.Logger
+}
+
+// Client resolves references. It is safe for concurrent use.
+type Client struct {
+	credentials Credentials
+	configs     []dockerConfig
+	environ     []string
+	insecure    hosts
+	transport   *http.Transport
+	userAgent   string
+	stall       time.Duration
+	log         *slog.Logger
+}
+
+// New returns a Client. It contacts nobody.
+func New(opts Options) (*Client, error) {
+	configs, err := parseDockerConfigs(opts.DockerConfigs)
+	if err != nil {
+		return nil, err
+	}
+	insecure, err := parseHosts(opts.Insecure)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := rootCAs(opts.RootCAs)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		credentials: opts.Credentials,
+		configs:     configs,
+		environ:     opts.Environ,
+		insecure:    insecure,
+		transport:   newTransport(opts, roots),
+		userAgent:   opts.UserAgent,
+		stall:       opts.StallTimeout,
+		log:         opts.Log,
+	}
+	if c.stall == 0 {
+		c.stall = DefaultStallTimeout
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// Close drops the connections that are kept for further requests. Layers that
+// are being read are not touched.
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+}
+
+func parseDockerConfigs(contents [][]byte) ([]dockerConfig, error) {
+	configs := make([]dockerConfig, len(contents))
+	for i, content := range contents {
+		if err := json.Unmarshal(content, &configs[i]); err != nil {
+			return nil, fmt.Errorf("cannot read Docker config %d of %d: %w", i+1, len(contents), err)
+		}
+	}
+	return configs, nil
+}
+
+// rootCAs returns the pool to verify servers with; nil is the system's.
+func rootCAs(pem []byte) (*x509.CertPool, error) {
+	if len(pem) == 0 {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil { // A base image may have no roots at all; then these are all there are.
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("cannot use the CA certificates: there is no PEM certificate in them")
+	}
+	return pool, nil
+}
+
+// newTransport returns the transport below the guards of all sessions. It has
+// no time limits of its own: the watchdog of each exchange covers every phase.
+// It must not decompress, for digests are those of the bytes on the wire.
+func newTransport(opts Options, roots *x509.CertPool) *http.Transport {
+	t := &http.Transport{
+		DialContext:         opts.Dial,
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:   true,
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: 8,
+		IdleConnTimeout:     90 * time.Second,
+	}
+	if t.DialContext == nil {
+		t.DialContext = (&net.Dialer{Control: refuseLinkLocal}).DialContext
+	}
+	if opts.Proxy != nil {
+		t.Proxy = func(req *http.Request) (*url.URL, error) { return opts.Proxy(req.URL) }
+	}
+	return t
+}

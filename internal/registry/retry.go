@@ -1,0 +1,148 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// maxAttempts is how often a thing is tried without progress.
+	maxAttempts = 5
+	// firstDelay is the pause before the second attempt; each further one is
+	// delayGrowth times as long.
+	firstDelay  = 250 * time.Millisecond
+	delayGrowth = 4
+	// maxRetryAfter is the longest pause that a registry may ask for; one that
+	// asks for more is an error that says until when.
+	maxRetryAfter = 2 * time.Minute
+)
+
+// patience counts the attempts at one thing since it last made progress.
+type patience struct {
+	log      *slog.Logger
+	failures int
+	since    time.Time
+}
+
+func newPatience(log *slog.Logger) *patience {
+	return &patience{log: log, since: time.Now()}
+}
+
+// progress forgets all failures.
+func (p *patience) progress() {
+	p.failures = 0
+	p.since = time.Now()
+}
+
+// wait returns nil when the thing that failed with err is due for another
+// attempt, and otherwise the error to give up with.
+func (p *patience) wait(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !temporary(err) {
+		return err
+	}
+	p.failures++
+	if p.failures == maxAttempts {
+		return fmt.Errorf("%w (given up after %d attempts in %s)", err, maxAttempts, time.Since(p.since).Round(time.Second))
+	}
+	delay := p.delay(err)
+	if delay > maxRetryAfter {
+		return err
+	}
+	p.log.Warn("Registry request failed, trying again", "cause", err.Error(), "wait", delay.String())
+	return sleep(ctx, delay)
+}
+
+// delay is what the registry asks for, or else grows with the failures. It is
+// varied a little, so that a fleet that failed together does not return together.
+func (p *patience) delay(err error) time.Duration {
+	if status, ok := errors.AsType[*statusError](err); ok && !status.retryAt.IsZero() {
+		return max(0, time.Until(status.retryAt))
+	}
+	delay := firstDelay
+	for range p.failures - 1 {
+		delay *= delayGrowth
+	}
+	return delay + rand.N(delay/4) //nolint:gosec // G404: a guessable pause harms nobody
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// retry calls attempt until it succeeds or patience ends.
+func retry[T any](ctx context.Context, log *slog.Logger, attempt func() (T, error)) (T, error) {
+	p := newPatience(log)
+	for {
+		v, err := attempt()
+		if err == nil {
+			return v, nil
+		}
+		if err := p.wait(ctx, err); err != nil {
+			return v, err
+		}
+	}
+}
+
+// linkError is a fault of the way to a host: no connection, or one that broke.
+type linkError struct {
+	host string
+	err  error
+}
+
+func (e *linkError) Error() string { return e.host + ": " + e.err.Error() }
+func (e *linkError) Unwrap() error { return e.err }
+
+// temporary reports whether the same request may fare better in a while.
+func temporary(err error) bool {
+	if status, ok := errors.AsType[*statusError](err); ok {
+		return status.temporary()
+	}
+	if _, ok := errors.AsType[*linkError](err); !ok {
+		return false
+	}
+	return !permanentLinkFault(err)
+}
+
+func (e *statusError) temporary() bool {
+	switch e.code {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusGone:
+		// A storage host says so when the presigned URL that the registry
+		// redirected to has expired; the registry gives out another.
+		return e.redirected
+	default:
+		return false
+	}
+}
+
+// permanentLinkFault reports whether a connection cannot come about as long as
+// nobody changes a name, a certificate or a setting.
+func permanentLinkFault(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return true
+	}
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return errors.Is(err, http.ErrSchemeMismatch) || ok && dns.IsNotFound
+}
