@@ -1,12 +1,6 @@
 package layer
 
-import (
-	"errors"
-	"io"
-)
-
-// errTrailing is the error of a decoder that stops before the blob's end.
-var errTrailing = errors.New("the blob goes on after the end of the compressed data")
+import "io"
 
 // blobReader remembers how a blob ended. Decoders reword the errors of their
 // source, and the zstd decoder even takes an io.ErrUnexpectedEOF between two
@@ -24,14 +18,6 @@ func (b *blobReader) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.err = err
 	return n, err
-}
-
-// end returns io.EOF if the blob ended as it should, and else what is wrong.
-func (b *blobReader) end() error {
-	if b.err == nil {
-		return errTrailing
-	}
-	return b.err
 }
 
 // isEnd reports whether err is io.EOF itself, as the contract of io.Reader has

@@ -190,7 +190,7 @@ func TestRefusedEntries(t *testing.T) {
 		{"trap 13: the root as a hard link", member{name: "a/..", flag: '1', link: "x"}.bytes(), `entry "a/..": the root is a directory and cannot become a hard link`},
 		{"trap 14: a name that leaves the root", member{name: "../x"}.bytes(), `entry "../x": the name leaves the root`},
 		{"trap 14: a name that leaves the root on its way", member{name: "a/../../x"}.bytes(), `entry "a/../../x": the name leaves the root`},
-		{"trap 14: a name that leaves the root and comes back", member{name: "../a"}.bytes(), `entry "../a": the name leaves the root`},
+		{"trap 14: a name that leaves the root and comes back", member{name: "a/../../a"}.bytes(), `entry "a/../../a": the name leaves the root`},
 		{"trap 14: an absolute name that leaves the root", member{name: "/.."}.bytes(), `entry "/..": the name leaves the root`},
 		{"trap 14: an empty name", member{}.bytes(), `entry "": the name is empty`},
 		{

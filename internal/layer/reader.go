@@ -179,7 +179,11 @@ func (r *Reader) drain() error {
 	if _, err := io.Copy(io.Discard, r.stream); err != nil {
 		return fmt.Errorf("cannot read to the layer's end: %w", err)
 	}
-	return r.blob.end()
+	// Only the blob itself can say that it was read whole.
+	if _, err := io.Copy(io.Discard, r.blob); err != nil {
+		return err
+	}
+	return io.EOF
 }
 
 // countContent counts a File's content, holes included, before any of it is
