@@ -179,7 +179,8 @@ func (r *Reader) drain() error {
 	if _, err := io.Copy(io.Discard, r.stream); err != nil {
 		return fmt.Errorf("cannot read to the layer's end: %w", err)
 	}
-	// Only the blob itself can say that it was read whole.
+	// Every decoder should be at the blob's end now. Whether the digest was
+	// verified depends on it, so this does not trust them.
 	if _, err := io.Copy(io.Discard, r.blob); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -48,6 +49,7 @@ func TestCompression(t *testing.T) {
 		{"trap 28: whatever follows the end of the archive is skipped", zstandard(join(small(), []byte("anything")))},
 		{"trap 28: zeros after the last gzip member", join(gzipped(small()), make([]byte, 100_000))},
 		{"trap 28: several gzip members", join(gzipped(first), gzipped(second))},
+		{"trap 28: zeros after several gzip members", join(gzipped(first), gzipped(second), make([]byte, 9))},
 		{"trap 28: an empty gzip member between others", join(gzipped(first), gzipped(nil), gzipped(second), gzipped(nil))},
 		{"trap 28: several zstd frames", join(zstandard(first), zstandard(second))},
 		{"trap 28: skippable zstd frames", join(skippableFrame(), zstandard(first), skippableFrame(), zstandard(second), skippableFrame())},
@@ -87,6 +89,20 @@ func TestEmptyLayers(t *testing.T) {
 				t.Errorf("entries = %v, want none", lines(got))
 			}
 		})
+	}
+}
+
+// Old archivers added up the bytes of a header as signed ones.
+func TestSignedChecksum(t *testing.T) {
+	t.Parallel()
+	block := member{name: "\xff"}.bytes()
+	sum, err := strconv.ParseInt(string(block[148:154]), 8, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(block[148:], fmt.Sprintf("%06o\x00 ", sum-256))
+	if diff := cmp.Diff([]string{`file "\xff"`}, lines(mustRead(t, block))); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
 	}
 }
 
