@@ -84,6 +84,12 @@ type Client struct {
 
 // New returns a Client. It contacts nobody.
 func New(opts Options) (*Client, error) {
+	if opts.StallTimeout == 0 {
+		opts.StallTimeout = DefaultStallTimeout
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
 	configs, err := parseDockerConfigs(opts.DockerConfigs)
 	if err != nil {
 		return nil, err
@@ -96,7 +102,7 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{
+	return &Client{
 		credentials: opts.Credentials,
 		configs:     configs,
 		environ:     opts.Environ,
@@ -105,14 +111,7 @@ func New(opts Options) (*Client, error) {
 		userAgent:   opts.UserAgent,
 		stall:       opts.StallTimeout,
 		log:         opts.Log,
-	}
-	if c.stall == 0 {
-		c.stall = DefaultStallTimeout
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
-	}
-	return c, nil
+	}, nil
 }
 
 // Close drops the connections that are kept for further requests. Layers that
@@ -146,9 +145,10 @@ func rootCAs(pem []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// newTransport returns the transport below the guards of all sessions. It has
-// no time limits of its own: the watchdog of each exchange covers every phase.
-// It must not decompress, for digests are those of the bytes on the wire.
+// newTransport returns the transport below the guards of all sessions. Each
+// exchange has a watchdog of its own; the limits here end dials that go on in the
+// background when their exchange has given up. It must not decompress, for
+// digests are those of the bytes on the wire.
 func newTransport(opts Options, roots *x509.CertPool) *http.Transport {
 	t := &http.Transport{
 		DialContext:         opts.Dial,
@@ -157,9 +157,10 @@ func newTransport(opts Options, roots *x509.CertPool) *http.Transport {
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: 8,
 		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: opts.StallTimeout,
 	}
 	if t.DialContext == nil {
-		t.DialContext = (&net.Dialer{Control: refuseLinkLocal}).DialContext
+		t.DialContext = (&net.Dialer{Timeout: opts.StallTimeout, Control: refuseLinkLocal}).DialContext
 	}
 	if opts.Proxy != nil {
 		t.Proxy = func(req *http.Request) (*url.URL, error) { return opts.Proxy(req.URL) }
