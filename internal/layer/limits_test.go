@@ -94,7 +94,4 @@ func TestUsed(t *testing.T) {
 	if got, want := r.Used(), (layer.Usage{Bytes: 100 + 1<<20, Entries: 9}); got != want {
 		t.Errorf("Used() of a layer with a hole = %+v, want %+v", got, want)
 	}
-	if got, want := r.BytesRead(), int64(len(blob)); got != want {
-		t.Errorf("BytesRead() = %d, want %d", got, want)
-	}
 }

@@ -89,11 +89,6 @@ func (r *Reader) Close() error {
 	return decoder.Close()
 }
 
-// BytesRead returns how many bytes the decompressed layer had so far.
-func (r *Reader) BytesRead() int64 {
-	return r.meter.used - r.lim.Used.Bytes
-}
-
 // Used returns what counts against the limits so far, including Limits.Used
 // and the whole of the current entry.
 func (r *Reader) Used() Usage {

@@ -262,8 +262,8 @@ func TestSkippedContent(t *testing.T) {
 	if diff := cmp.Diff([]string{"d", "d/a", "b"}, names); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
-	if got, want := r.BytesRead(), int64(len(small())); got != want {
-		t.Errorf("BytesRead() = %d, want %d", got, want)
+	if got, want := r.Used(), (layer.Usage{Bytes: int64(len(small())), Entries: 3}); got != want {
+		t.Errorf("Used() = %+v, want %+v", got, want)
 	}
 }
 
