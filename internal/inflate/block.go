@@ -1,0 +1,58 @@
+package inflate
+
+const (
+	// windowSize is how far back a match may refer (RFC 1951, section 2).
+	windowSize = 32 << 10
+
+	// maxMatch is the length of the longest match (RFC 1951, section 3.2.5).
+	maxMatch = 258
+
+	// blockSize is a power of two, so that an index masked by blockMask is
+	// known to the compiler to be in bounds.
+	blockSize = 1 << 19
+	blockMask = blockSize - 1
+
+	// wordSlack is room for the word-wise copies, which write up to
+	// wordSlack-1 bytes more than they need to.
+	wordSlack = 16
+
+	// blockFull is the index from which on a block counts as full. The decoder
+	// looks at it once in a round of its loop; a round writes at most two
+	// literals and the longest match, and no index may wrap around.
+	blockFull = blockSize - 2*maxMatch
+)
+
+// Block is a buffer of decompressed bytes, for [Reader.Fill]. The zero value is
+// empty and ready for use. It is large (half a MiB): allocate it once and use it
+// again.
+type Block struct {
+	// buf begins with windowSize bytes of history, so that the decoder treats
+	// matches across blocks like all others and needs no ring buffer.
+	buf [blockSize + wordSlack]byte
+	end int
+}
+
+// Bytes returns the decompressed bytes. They are valid until the block is filled
+// again.
+func (b *Block) Bytes() []byte {
+	return b.buf[windowSize:max(b.end, windowSize)]
+}
+
+// open makes b the block to be filled and puts the history in front of it.
+func (z *Reader) open(b *Block) {
+	copy(b.buf[windowSize-z.history:windowSize], z.window[windowSize-z.history:])
+	z.out = b
+	z.op = windowSize
+	z.base = windowSize - z.history
+	z.summed = windowSize
+}
+
+// close completes the block and keeps a copy of the history for the next one.
+func (z *Reader) close() {
+	b := z.out
+	z.sum()
+	b.end = z.op
+	z.history = min(z.op-z.base, windowSize)
+	copy(z.window[windowSize-z.history:], b.buf[z.op-z.history:z.op])
+	z.out = nil
+}

@@ -1,0 +1,153 @@
+// Package inflate decompresses gzip (RFC 1952) and the DEFLATE data in it
+// (RFC 1951), about twice as fast as any other decoder written in Go. It knows
+// nothing of archives, files or networks, and it does not compress.
+//
+// The speed comes from techniques that libdeflate (Eric Biggers) published:
+// a 64-bit bit buffer that is refilled without a branch, one 32-bit word per
+// table entry that holds all that the decoder needs of a symbol, the entry of
+// the next symbol loaded before the current match is copied, and matches copied
+// by words into one flat buffer. The code is written from the two RFCs; every
+// trick is explained where it is used. There is no assembly and no unsafe code:
+// buffers are arrays whose sizes are powers of two and whose indices are masked,
+// so that the compiler proves every access to be in bounds.
+//
+// Two interfaces are offered. A pipeline calls [Reader.Fill] with [Block] values
+// of its own and passes them on without copying a byte; everybody else uses the
+// Reader as an [io.Reader] or [io.WriterTo].
+package inflate
+
+import "io"
+
+// Reader decompresses a gzip stream: one or more members, and after the last one
+// nothing but zero bytes. The checksum and the length of every member are
+// verified, but only at the member's end: until [io.EOF] is returned, the bytes
+// delivered so far are unverified.
+//
+// A Reader reads its source to the end and in large pieces. It is not safe for
+// concurrent use.
+type Reader struct {
+	input
+	codes
+	member
+
+	step step // what comes next in the stream
+	last bool // the current DEFLATE block is the member's last one
+	left int  // bytes left in the current stored block
+
+	out  *Block // the block being filled; nil outside of Fill
+	op   int    // where the next byte goes in out.buf
+	base int    // the lowest index in out.buf that a match may refer to
+
+	// window holds the last bytes of the previous block: the history that
+	// matches in the next block may refer to. It is a copy, so that a block
+	// belongs to the caller alone as soon as Fill has returned.
+	window  [windowSize]byte
+	history int // how many bytes at the end of window are valid
+
+	err error // the error that Fill will return from now on
+
+	own     *Block // the block behind Read and WriteTo
+	pending []byte // what Read has not delivered yet of own
+}
+
+// NewReader returns a Reader of the gzip stream r. It reads nothing yet.
+func NewReader(r io.Reader) *Reader {
+	z := &Reader{step: stepHeader}
+	z.source = r
+	z.alphabets = newAlphabets()
+	return z
+}
+
+// Fill replaces the contents of b by the next part of the decompressed stream:
+// between 400 and 512 KiB, or what is left. It returns [io.EOF], and an empty b,
+// when everything has been delivered and verified. What precedes an error in
+// the stream is delivered before the error is.
+//
+// The Reader keeps no reference to b.
+//
+// A stream that ends too early is an [io.ErrUnexpectedEOF]; one that is wrong is
+// a [*CorruptError]; errors of the source are returned as they are.
+func (z *Reader) Fill(b *Block) error {
+	z.open(b)
+	for z.err == nil && z.op < blockFull {
+		z.err = z.advance()
+	}
+	z.close()
+	if len(b.Bytes()) > 0 {
+		return nil
+	}
+	return z.err
+}
+
+// Read implements [io.Reader].
+func (z *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(z.pending) == 0 {
+		if err := z.fillOwn(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, z.pending)
+	z.pending = z.pending[n:]
+	return n, nil
+}
+
+// WriteTo implements [io.WriterTo].
+func (z *Reader) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		if len(z.pending) > 0 {
+			n, err := w.Write(z.pending)
+			total += int64(n)
+			z.pending = z.pending[n:]
+			if err != nil {
+				return total, err
+			}
+		}
+		switch err := z.fillOwn(); {
+		case err == io.EOF: //nolint:errorlint // an error that wraps io.EOF is a failure of the source
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+	}
+}
+
+func (z *Reader) fillOwn() error {
+	if z.own == nil {
+		z.own = new(Block)
+	}
+	err := z.Fill(z.own)
+	z.pending = z.own.Bytes()
+	return err
+}
+
+// step names the part of a gzip stream that comes next.
+type step uint8
+
+const (
+	stepHeader  step = iota // a member's header, or the end of the stream
+	stepBlock               // the header of a DEFLATE block
+	stepStored              // the rest of a stored block
+	stepHuffman             // the rest of a compressed block
+	stepTrailer             // a member's trailer
+)
+
+// advance decodes the next part of the stream, or as much of it as fits into the
+// block.
+func (z *Reader) advance() error {
+	switch z.step {
+	case stepHeader:
+		return z.readHeader()
+	case stepBlock:
+		return z.readBlockHeader()
+	case stepStored:
+		return z.copyStored()
+	case stepHuffman:
+		return z.decodeSymbols()
+	default:
+		return z.readTrailer()
+	}
+}
