@@ -82,5 +82,5 @@ func (s *session) speaksPlain(err error) bool {
 
 // url returns the URL of a path at the registry.
 func (s *session) url(path string) *url.URL {
-	return s.base.JoinPath(path)
+	return &url.URL{Scheme: s.base.Scheme, Host: s.base.Host, Path: path}
 }
