@@ -1,0 +1,64 @@
+# The two commands of the README are "make demo" and "make test".
+
+VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+GO_BUILD   = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+IMAGE      ?= fastmcp-runner:latest
+# A base image other than the pinned one, for where that cannot be pulled.
+BASE       ?=
+GOTESTSUM  = go run gotest.tools/gotestsum@v1.13.0
+LINT       = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+TEST_LOG   = .cache/test.json
+# What the tests need, as command:Debian-package: a container engine, a
+# registry, something to make a base image with, a C compiler for the race
+# detector, and the package managers that real servers come from.
+NEEDED     = dockerd:docker.io docker:docker.io docker-registry:docker-registry mmdebstrap:mmdebstrap \
+             gcc:gcc pip3:python3-pip npm:npm
+
+.PHONY: build
+build: ## bin/fastmcp-runner for this machine, static
+	$(GO_BUILD) -o bin/fastmcp-runner ./cmd/fastmcp-runner
+
+.PHONY: build-all
+build-all: ## bin/linux-amd64/... and bin/linux-arm64/...
+	GOOS=linux GOARCH=amd64 $(GO_BUILD) -o bin/linux-amd64/fastmcp-runner ./cmd/fastmcp-runner
+	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o bin/linux-arm64/fastmcp-runner ./cmd/fastmcp-runner
+
+.PHONY: image
+image: build ## fastmcp-runner:latest, by the engine that DOCKER_HOST names
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+
+.PHONY: demo
+demo: build ## pull and run a small server from a registry of its own; ONCE=1 ends by itself
+	go run ./examples/demo -runner bin/fastmcp-runner $(if $(ONCE),-once)
+
+.PHONY: test
+test: test-packages build-all ## everything; as root on Debian it installs what is missing
+	@mkdir -p $(dir $(TEST_LOG))
+	$(GOTESTSUM) --format pkgname --jsonfile $(TEST_LOG) -- -race -timeout 20m ./...
+	@if [ -n "$$CI" ] && grep '"Action":"skip"' $(TEST_LOG) | grep '"Test"'; then \
+		echo "these tests were skipped, which is a failure under CI"; exit 1; fi
+
+# Only what is missing is installed, so that a second run needs no network.
+.PHONY: test-packages
+test-packages:
+	@missing=; for need in $(NEEDED); do \
+		PATH="$$PATH:/usr/sbin" command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+.PHONY: lint
+lint: ## go vet and golangci-lint
+	go vet ./...
+	$(LINT) run
+
+.PHONY: docs
+docs: ## docs/configuration.md, from the table that parsing uses
+	go test ./internal/config -run TestMarkdown -update
+
+.PHONY: clean
+clean:
+	rm -rf bin .cache
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
