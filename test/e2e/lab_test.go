@@ -1,0 +1,135 @@
+// Package e2e_test runs the runner's own image in a real container engine, on
+// real servers that come from a real registry. It knows the runner only as its
+// users do: by its variables, its log, its exit status and the server that it
+// becomes.
+//
+// The engine is the one that DOCKER_HOST names, or the usual one of this
+// machine; where none answers, the tests start dockerd for themselves. It must
+// be on this machine, because the containers share its network.
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// setupTimeout bounds what happens once per run. The first run of all
+// downloads a Debian and the packages of the servers, and keeps them.
+const setupTimeout = 8 * time.Minute
+
+// errNoEngine says that there can be no container here.
+var errNoEngine = errors.New("no container engine")
+
+// theLab is opened by the first test that needs it and closed by TestMain.
+var theLab openOnce
+
+type openOnce struct {
+	once sync.Once
+	lab  *lab
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if theLab.lab != nil {
+		if err := theLab.lab.close(); err != nil {
+			fmt.Fprintln(os.Stderr, "cannot clean up after the tests:", err)
+			status = 1
+		}
+	}
+	os.Exit(status) //nolint:forbidigo // TestMain is the main of a test binary
+}
+
+// lab is what all tests share: the engine with the runner's image, the
+// registry, and the images to be run, each made when first asked for.
+type lab struct {
+	dir     string
+	engine  engine
+	store   *store
+	closers []func() error
+
+	greeterProgram func() (string, error)
+	probeProgram   func() (string, error)
+
+	greeter      func() (v1.Image, error)
+	probe        func() (v1.Image, error)
+	sitePackages func() (v1.Image, error)
+	venv         func() (v1.Image, error)
+	node         func() (v1.Image, error)
+}
+
+// openLab returns the shared laboratory, or ends the test where there cannot
+// be one.
+func openLab(t *testing.T) *lab {
+	t.Helper()
+	theLab.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+		defer cancel()
+		theLab.lab, theLab.err = newLab(ctx)
+	})
+	if errors.Is(theLab.err, errNoEngine) {
+		t.Skip(theLab.err)
+	}
+	if theLab.err != nil {
+		t.Fatal(theLab.err)
+	}
+	return theLab.lab
+}
+
+func newLab(ctx context.Context) (*lab, error) {
+	dir, err := os.MkdirTemp("", "runner-e2e-") // short: it holds sockets, whose paths are bounded, see unix(7)
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{dir: dir, closers: []func() error{func() error { return os.RemoveAll(dir) }}}
+	if err := l.open(ctx); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+func (l *lab) open(ctx context.Context) error {
+	eng, stop, err := findEngine(ctx, filepath.Join(l.dir, "engine"))
+	if err != nil {
+		return err
+	}
+	l.engine = eng
+	l.closers = append(l.closers, stop)
+
+	l.store, err = startStore(ctx, filepath.Join(l.dir, "registry"))
+	if err != nil {
+		return err
+	}
+	l.closers = append(l.closers, l.store.stop)
+
+	if err := l.buildRunner(ctx); err != nil {
+		return err
+	}
+	l.closers = append(l.closers, l.removeImages)
+	l.greeterProgram = sync.OnceValues(func() (string, error) { return l.buildStatic("greeter", "./examples/greeter") })
+	l.probeProgram = sync.OnceValues(func() (string, error) { return l.buildStatic("probe", "./test/e2e/probe") })
+	l.greeter = sync.OnceValues(l.buildGreeter)
+	l.probe = sync.OnceValues(l.buildProbe)
+	l.sitePackages = sync.OnceValues(l.buildSitePackages)
+	l.venv = sync.OnceValues(l.buildVenv)
+	l.node = sync.OnceValues(l.buildNode)
+	return nil
+}
+
+// close undoes what open did, last things first.
+func (l *lab) close() error {
+	var errs []error
+	for _, undo := range slices.Backward(l.closers) {
+		errs = append(errs, undo())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,147 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// prompt is how long an engine may have to wait for an end that it asked for.
+// It would kill after 10 seconds.
+const prompt = 3 * time.Second
+
+// termStatus is the probe's exit status after SIGTERM.
+const termStatus = 43
+
+// stop stops the container and checks that it took no more than prompt.
+func (c *container) stop() {
+	c.t.Helper()
+	begin := time.Now()
+	c.lab.must(c.t, "stop", c.id)
+	if took := time.Since(begin); took > prompt {
+		c.t.Errorf("docker stop took %s, want at most %s", took, prompt)
+	}
+}
+
+func TestSIGTERMReachesTheServer(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	for user, args := range asUser() {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			c := l.serve(t, "stop/probe:1", l.probe, start{args: args})
+			c.waitReady()
+			c.stop()
+			if got := c.wait(); got != termStatus {
+				t.Errorf("exit status %d, want the %d that the server chose", got, termStatus)
+			}
+		})
+	}
+}
+
+func TestTheServersExitStatusIsTheContainers(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	c := l.serve(t, "exit/probe:1", l.probe, start{env: []string{`RUNNER_CMD=["exit","42"]`}})
+	if got := c.wait(); got != 42 {
+		t.Errorf("exit status %d, want 42", got)
+	}
+}
+
+func TestSIGTERMDuringThePullEndsTheRunner(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	img := must(t, l.probe)
+	l.store.push(t, "slow/probe:1", img)
+	f := &front{hold: isLayer(t, img)}
+	f.open(t, l.store)
+	c := l.run(t, start{image: f.ref("slow/probe:1")})
+	select {
+	case <-f.held:
+	case <-time.After(answerTimeout):
+		t.Fatal("no layer was asked for")
+	}
+	c.stop()
+	if got := c.wait(); got != 143 {
+		t.Errorf("trap 58: exit status %d, want 143", got)
+	}
+}
+
+func TestTheHealthCheckTellsAServerThatAnswersFromOneThatDoesNot(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	quick := []string{"--health-interval=250ms", "--health-start-period=0s", "--health-retries=1"}
+	tests := []struct {
+		name, path, want string
+	}{
+		{"the server answers", "/health", "healthy"},
+		{"the server has no such path", "/none", "unhealthy"},
+	}
+	for _, tt := range tests {
+		for user, args := range asUser() {
+			t.Run(tt.name+" "+user, func(t *testing.T) {
+				t.Parallel()
+				c := l.serve(t, "health/probe:1", l.probe, start{
+					env: []string{"HEALTHCHECK_PATH=" + tt.path}, args: slices.Concat(quick, args),
+				})
+				c.waitReady()
+				c.waitHealth(tt.want)
+			})
+		}
+	}
+}
+
+// waitHealth waits until the engine holds the container for what is wanted.
+func (c *container) waitHealth(want string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), answerTimeout)
+	defer cancel()
+	err := poll(ctx, func(context.Context) error {
+		if got := c.inspect("{{.State.Health.Status}}"); got != want {
+			return errors.New("it is " + got)
+		}
+		return nil
+	})
+	if err != nil {
+		c.t.Errorf("the container never gets %s: %v\n%s", want, err, c.inspect("{{json .State.Health}}"))
+	}
+}
+
+func TestAContainerThatIsStartedAgainServesAgain(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	for user, args := range asUser() {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			c := l.serve(t, "again/probe:1", l.probe, start{args: args})
+			c.waitReady()
+			c.exec("sh", "-c", "echo changed >/data/notes && echo new >/data/more")
+			c.stop()
+			l.must(t, "start", c.id)
+			c.waitReady()
+			checkUnprivileged(t, c.facts().Status, args == nil)
+			if got := c.exec("cat", "/data/notes", "/data/more"); got != "changed\nnew" {
+				t.Errorf("after the restart /data holds %q, want what the user wrote", got)
+			}
+		})
+	}
+}
+
+func TestAGracefulServerIsLeftToEndItsSessions(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	c := l.serve(t, "graceful/greeter:1", l.greeter, start{})
+	c.waitReady()
+	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1.0.0"}, nil)
+	if _, err := client.Connect(t.Context(), c.streamable(), &mcp.ClientSessionOptions{ProtocolVersion: "2025-11-25"}); err != nil {
+		t.Fatal(err)
+	}
+	c.stop()
+	if got := c.wait(); got != 0 {
+		t.Errorf("exit status %d, want 0: the server ended by itself", got)
+	}
+}

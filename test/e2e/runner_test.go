@@ -1,0 +1,113 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+const (
+	baseTag   = "runner-base:test"
+	runnerTag = "fastmcp-runner:test"
+
+	// basePackages make a Debian that can take the place of the Wolfi base.
+	basePackages = "python3,ca-certificates"
+
+	// module is the root of the source tree, seen from this package.
+	module = "../.."
+)
+
+// buildRunner builds the runner's image from the Dockerfile, on a base that
+// comes from Debian's packages.
+func (l *lab) buildRunner(ctx context.Context) error {
+	base, err := cachedBase(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := l.engine.docker(ctx, "import", base, baseTag); err != nil {
+		return err
+	}
+	here := filepath.Join(l.dir, "context")
+	if err := buildProgram(ctx, filepath.Join(here, "bin", "fastmcp-runner"), "./cmd/fastmcp-runner"); err != nil {
+		return err
+	}
+	for _, name := range []string{"Dockerfile", ".dockerignore"} {
+		body, err := os.ReadFile(filepath.Join(module, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(here, name), body, 0o644); err != nil {
+			return err
+		}
+	}
+	_, err = l.engine.docker(ctx, "build", "--quiet", "--build-arg", "BASE="+baseTag, "--tag", runnerTag, here)
+	return err
+}
+
+func (l *lab) removeImages() error {
+	ctx, cancel := context.WithTimeout(context.Background(), daemonTimeout)
+	defer cancel()
+	_, err := l.engine.docker(ctx, "rmi", "--force", runnerTag, baseTag)
+	return err
+}
+
+// buildProgram builds one of our own programs as a static one.
+func buildProgram(ctx context.Context, path, pkg string) error {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", absolute, pkg)
+	cmd.Dir = module
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	_, err = output(cmd)
+	return err
+}
+
+// cachedBase returns an archive of a small Debian: this machine's release, by
+// way of this machine's mirror.
+func cachedBase(ctx context.Context) (string, error) {
+	suite, err := debianSuite()
+	if err != nil {
+		return "", err
+	}
+	sources := debianSources()
+	key := append([]string{suite, basePackages, runtime.GOARCH}, sources...)
+	return cached("base", key, func(path string) error {
+		args := []string{"--quiet", "--variant=minbase", "--format=tar", "--include=" + basePackages, suite, path}
+		_, err := output(exec.CommandContext(ctx, "mmdebstrap", append(args, sources...)...))
+		return err
+	})
+}
+
+// debianSuite returns the name of this machine's release, see os-release(5).
+func debianSuite() (string, error) {
+	body, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "", err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(body))
+	for lines.Scan() {
+		if suite, ok := strings.CutPrefix(lines.Text(), "VERSION_CODENAME="); ok {
+			return strings.Trim(suite, `"'`), nil
+		}
+	}
+	return "", errors.New("/etc/os-release names no VERSION_CODENAME")
+}
+
+// debianSources returns the file that names this machine's Debian mirror, if
+// it is at a usual place; without one, mmdebstrap takes the public mirror.
+func debianSources() []string {
+	for _, name := range []string{"/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"} {
+		if info, err := os.Stat(name); err == nil && info.Size() > 0 {
+			return []string{name}
+		}
+	}
+	return nil
+}

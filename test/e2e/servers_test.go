@@ -1,0 +1,147 @@
+package e2e_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+const (
+	// nodeServer is the reference server of the MCP project.
+	nodeServer        = "@modelcontextprotocol/server-everything"
+	nodeServerVersion = "2026.8.31"
+
+	fastmcpDir = "testdata/fastmcp"
+)
+
+// buildStatic builds one of our own programs for an image.
+func (l *lab) buildStatic(name, pkg string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	path := filepath.Join(l.dir, "programs", name)
+	return path, buildProgram(ctx, path, pkg)
+}
+
+// buildGreeter packs the static server of examples/greeter.
+func (l *lab) buildGreeter() (v1.Image, error) {
+	greeter, err := l.greeterProgram()
+	if err != nil {
+		return nil, err
+	}
+	return newImage(v1.Config{
+		Entrypoint:   []string{"/app/greeter"},
+		Env:          environ(""),
+		ExposedPorts: map[string]struct{}{"8000/tcp": {}},
+		WorkingDir:   "/app",
+	}, dir("app"), program("app/greeter", greeter))
+}
+
+// buildProbe packs the probe, with data of its own and a working directory
+// other than the usual one.
+func (l *lab) buildProbe() (v1.Image, error) {
+	probe, err := l.probeProgram()
+	if err != nil {
+		return nil, err
+	}
+	return newImage(v1.Config{
+		Entrypoint: []string{"/app/probe"},
+		Env:        environ("", "FROM_IMAGE=image", "BOTH=image"),
+		WorkingDir: "/srv/work",
+		User:       "0:0",
+	},
+		dir("app"), program("app/probe", probe),
+		dir("srv"), dir("srv/work"),
+		dir("data"), file("data/notes", 0o644, "the image's\n"))
+}
+
+// buildSitePackages packs a FastMCP server as `pip install` in an image based
+// on python:3 lays it down.
+func (l *lab) buildSitePackages() (v1.Image, error) {
+	packages, version, err := l.fastmcpPackages()
+	if err != nil {
+		return nil, err
+	}
+	return newImage(v1.Config{
+		Cmd:        []string{"python3", "/app/server.py"},
+		Env:        pythonEnviron("", version),
+		WorkingDir: "/app",
+	}, dir("app"), tree("app", fastmcpDir), tree("usr/local/lib/python"+version+"/site-packages", packages))
+}
+
+// buildVenv packs the same server with a virtual environment as uv makes it in
+// an image based on python:3: the interpreter itself lies outside.
+func (l *lab) buildVenv() (v1.Image, error) {
+	packages, version, err := l.fastmcpPackages()
+	if err != nil {
+		return nil, err
+	}
+	config := "home = /usr/local/bin\ninclude-system-site-packages = false\nversion = " + version + "\n"
+	return newImage(v1.Config{
+		Cmd:        []string{"/app/.venv/bin/python", "/app/server.py"},
+		Env:        pythonEnviron("/app/.venv/bin", version),
+		WorkingDir: "/app",
+	},
+		dir("app"), tree("app", fastmcpDir),
+		dir("app/.venv"), file("app/.venv/pyvenv.cfg", 0o644, config),
+		dir("app/.venv/bin"),
+		link("app/.venv/bin/python", "python3"),
+		link("app/.venv/bin/python3", "/usr/local/bin/python"+version),
+		tree("app/.venv/lib/python"+version+"/site-packages", packages))
+}
+
+// pythonEnviron is the environment of images based on python:3.
+func pythonEnviron(searchPath, version string) []string {
+	return environ(searchPath, "LANG=C.UTF-8", "PYTHON_VERSION="+version, "FASTMCP_CHECK_FOR_UPDATES=off")
+}
+
+// fastmcpPackages returns a directory of Python packages for the base's
+// Python, and its version, such as 3.11.
+func (l *lab) fastmcpPackages() (packages, version string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	version, err = l.engine.docker(ctx, "run", "--rm", "--network=none", "--entrypoint=python3", runnerTag,
+		"-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+	if err != nil {
+		return "", "", err
+	}
+	list := filepath.Join(fastmcpDir, "requirements.txt")
+	requirements, err := os.ReadFile(list)
+	if err != nil {
+		return "", "", err
+	}
+	packages, err = cached("fastmcp", []string{string(requirements), version}, func(path string) error {
+		_, err := output(exec.CommandContext(ctx, "python3", "-m", "pip", "install", "--quiet",
+			"--target", path, "--python-version", version, "--only-binary=:all:", "--requirement", list))
+		return err
+	})
+	return packages, version, err
+}
+
+// buildNode packs a server that needs Node, which the base does not have.
+func (l *lab) buildNode() (v1.Image, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	modules, err := cached("node", []string{nodeServer, nodeServerVersion}, func(path string) error {
+		_, err := output(exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
+			"--omit=dev", "--prefix", path, nodeServer+"@"+nodeServerVersion))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newImage(v1.Config{
+		Cmd:        []string{"node", "dist/index.js", "streamableHttp"},
+		Env:        environ("", "NODE_VERSION=22.20.0"),
+		WorkingDir: "/app/node_modules/" + nodeServer,
+	}, dir("app"), tree("app", modules))
+}
+
+// lastLines returns the end of a text, for failures.
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
