@@ -6,6 +6,7 @@ package allowlist
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -92,31 +93,10 @@ func within(p, dir string) bool {
 // Allows reports whether p, a clean path without a leading slash, is one of
 // the list's paths or lies below one.
 func (l List) Allows(p string) bool {
-	return l.match(p, func(elements, entry []string) bool {
+	elements := strings.Split(p, "/")
+	return slices.ContainsFunc(l.entries, func(entry []string) bool {
 		return len(elements) >= len(entry) && matchAll(elements[:len(entry)], entry)
 	})
-}
-
-// Leads reports whether something allowed may lie below p although p itself
-// is not allowed: "usr/local" leads to "usr/local/lib/node_modules".
-func (l List) Leads(p string) bool {
-	if p == "" {
-		return true
-	}
-	return l.match(p, func(elements, entry []string) bool {
-		return len(elements) < len(entry) && matchAll(elements, entry[:len(elements)])
-	})
-}
-
-// match reports whether any entry of the list satisfies test.
-func (l List) match(p string, test func(elements, entry []string) bool) bool {
-	elements := strings.Split(p, "/")
-	for _, entry := range l.entries {
-		if test(elements, entry) {
-			return true
-		}
-	}
-	return false
 }
 
 // matchAll matches elements against patterns one to one. An error of
