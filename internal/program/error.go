@@ -1,0 +1,56 @@
+package program
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/launch"
+)
+
+// The exit codes of a shell for a command that does not start.
+const (
+	codeCannotExec = 126
+	codeNotFound   = 127
+)
+
+// Error says why the program of a plan cannot start.
+type Error struct {
+	// Program is what the plan calls it: its Argv[0].
+	Program string
+	// Cause is the reason, such as "not found in PATH=...".
+	Cause string
+	// Code is 127 if the program was not found and 126 if it was, but cannot
+	// be executed.
+	Code int
+
+	hint string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("cannot exec %q: %s", e.Program, e.Cause) }
+
+// ExitCode returns Code.
+func (e *Error) ExitCode() int { return e.Code }
+
+// Hint says what to do about it.
+func (e *Error) Hint() string { return e.hint }
+
+// fault is why a file cannot start, before it is known which program of the
+// plan needs the file.
+type fault struct {
+	cause string
+	code  int
+	hint  string
+}
+
+func (f *fault) of(plan launch.Plan) *Error {
+	return &Error{Program: plan.Argv[0], Cause: f.cause, Code: f.code, hint: f.hint}
+}
+
+// show quotes a path only where it would mislead the reader of a log.
+func show(p string) string {
+	if quoted := strconv.Quote(p); quoted != `"`+p+`"` || strings.Contains(p, " ") || p == "" {
+		return quoted
+	}
+	return p
+}
