@@ -1,0 +1,24 @@
+// Command fastmcp-runner turns a container into the MCP server of another
+// image: it pulls the image that IMAGE names, lays its files down, drops its
+// privileges and becomes the image's program.
+package main
+
+import (
+	"os"
+
+	"github.com/drengskapur/fastmcp-runner/internal/cli"
+)
+
+// version is set by the linker in a release build.
+var version = "devel" //nolint:gochecknoglobals // the linker can set nothing else
+
+func main() {
+	os.Exit(cli.Main(cli.Process{
+		Args:    os.Args[1:],
+		Environ: os.Environ(),
+		Stdin:   os.Stdin,
+		Stdout:  os.Stdout,
+		Stderr:  os.Stderr,
+		Version: version,
+	}))
+}

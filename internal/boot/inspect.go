@@ -1,0 +1,91 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/launch"
+	"github.com/drengskapur/fastmcp-runner/internal/program"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+)
+
+// Inspection is what an image is, and whether it would start here, as far as
+// its config alone tells.
+type Inspection struct {
+	Image       string   `json:"image"`
+	Digest      string   `json:"digest"`
+	Platform    string   `json:"platform"`
+	Command     []string `json:"command,omitempty"`
+	User        string   `json:"user"`
+	ImageUser   string   `json:"image_user,omitempty"`
+	Directory   string   `json:"directory,omitempty"`
+	Ports       []string `json:"exposed_ports,omitempty"`
+	Environment []string `json:"environment,omitempty"` // names only: values may be secret
+	Layers      []Layer  `json:"layers"`
+	Size        int64    `json:"size"` // of the compressed layers, in bytes
+	Starts      bool     `json:"starts"`
+	Reason      string   `json:"reason,omitempty"` // why it would not
+	Hint        string   `json:"hint,omitempty"`
+	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// Layer is one layer of an Inspection.
+type Layer struct {
+	Digest    string `json:"digest"`
+	MediaType string `json:"media_type"`
+	Size      int64  `json:"size"` // compressed, in bytes
+}
+
+// Inspect resolves the image and plans its launch without fetching a layer.
+// That it would not start is part of the answer and no error.
+func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection, error) {
+	root, err := rootfs.Open(cfg.Root)
+	if err != nil {
+		return Inspection{}, fmt.Errorf("cannot open RUNNER_ROOT: %w", err)
+	}
+	defer root.Close()
+	img, err := Resolve(ctx, cfg, opts)
+	if err != nil {
+		return Inspection{}, err
+	}
+	in := Inspection{
+		Image:     config.Familiar(cfg.Image),
+		Digest:    img.Digest.String(),
+		Platform:  img.Platform.String(),
+		User:      serverUser(cfg, opts).String(),
+		ImageUser: img.Config.Config.User,
+		Ports:     imageOf(&img.Config.Config).ExposedPorts,
+		Layers:    []Layer{},
+		Size:      totalSize(img),
+	}
+	for _, l := range img.Layers {
+		in.Layers = append(in.Layers, Layer{Digest: l.Digest.String(), MediaType: l.MediaType, Size: l.Size})
+	}
+	plan, err := planLaunch(&img.Config.Config, cfg, opts, root)
+	if err == nil {
+		in.describe(plan)
+		err = program.Early(root, plan, func(p string) bool { return allows(cfg, p) })
+	}
+	in.judge(err)
+	return in, nil
+}
+
+func (in *Inspection) describe(plan launch.Plan) {
+	in.Command, in.Directory, in.Warnings = plan.Argv, plan.Dir, plan.Warnings
+	for _, entry := range plan.Env {
+		name, _, _ := strings.Cut(entry, "=")
+		in.Environment = append(in.Environment, name)
+	}
+}
+
+// judge sets the verdict: err is why the image would not start.
+func (in *Inspection) judge(err error) {
+	if err == nil {
+		in.Starts = true
+		return
+	}
+	in.Reason = err.Error()
+	in.Hint = HintOf(err)
+}

@@ -1,0 +1,124 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/url"
+	"slices"
+
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/launch"
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// maxPasswd bounds /etc/passwd, which is read whole.
+const maxPasswd = 1 << 20
+
+// Resolve finds out what IMAGE means: a digest, a config and layers that are
+// still at the registry.
+func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.Image, error) {
+	proxy := cfg.Proxy.ProxyFunc()
+	ropts := registry.Options{
+		Credentials: registry.Credentials{Username: cfg.RegistryUser, Password: registry.Secret(cfg.RegistryPassword.Reveal())},
+		Environ:     cfg.ServerEnv,
+		Insecure:    cfg.InsecureRegistries,
+		RootCAs:     cfg.CACerts,
+		Proxy:       func(u *url.URL) (*url.URL, error) { return proxy(u) },
+		UserAgent:   opts.UserAgent,
+		Log:         opts.Log,
+	}
+	for _, docker := range cfg.DockerConfigs {
+		ropts.DockerConfigs = append(ropts.DockerConfigs, []byte(docker.JSON.Reveal()))
+	}
+	client, err := registry.New(ropts)
+	if err != nil {
+		return nil, err
+	}
+	var platform v1.Platform
+	if cfg.Platform != nil {
+		platform = *cfg.Platform
+	}
+	return client.Resolve(ctx, cfg.Image, platform)
+}
+
+// planLaunch decides what runs, out of the image's config and ours.
+func planLaunch(image *v1.Config, cfg *config.Config, opts Options, root *rootfs.Root) (launch.Plan, error) {
+	user := serverUser(cfg, opts)
+	home, err := lookupHome(root, user)
+	if err != nil {
+		opts.Log.Warn("Cannot read the user's home from /etc/passwd", "reason", err)
+	}
+	return launch.New(imageOf(image), settings(cfg, user, home))
+}
+
+// imageOf is what an OCI image config says about starting a container.
+func imageOf(c *v1.Config) launch.Image {
+	img := launch.Image{
+		Env:        c.Env,
+		WorkingDir: c.WorkingDir,
+		Entrypoint: c.Entrypoint,
+		Cmd:        c.Cmd,
+		User:       c.User,
+		StopSignal: c.StopSignal,
+	}
+	for port := range c.ExposedPorts {
+		img.ExposedPorts = append(img.ExposedPorts, port)
+	}
+	slices.Sort(img.ExposedPorts)
+	return img
+}
+
+// settings is what our configuration adds to it.
+func settings(cfg *config.Config, user launch.User, home string) launch.Settings {
+	return launch.Settings{
+		Allowlist:   cfg.Mode == config.ModeAllowlist,
+		Environ:     cfg.ServerEnv,
+		Passthrough: cfg.Passthrough,
+		Port:        cfg.Port,
+		Host:        cfg.Host,
+		Transport:   string(cfg.Transport),
+		Path:        cfg.Path,
+		Entrypoint:  cfg.Entrypoint,
+		Cmd:         cfg.Cmd,
+		User:        user,
+		Home:        home,
+	}
+}
+
+func (s *start) user() launch.User { return serverUser(s.cfg, s.opts) }
+
+// serverUser is whom the server runs as: RUNNER_USER if we can become it, else
+// whom we are.
+func serverUser(cfg *config.Config, opts Options) launch.User {
+	if opts.UID != 0 {
+		return launch.User{UID: opts.UID, GID: opts.GID}
+	}
+	return launch.User{UID: cfg.User.UID, GID: cfg.User.GID}
+}
+
+// lookupHome returns the home directory of the user in the root's /etc/passwd,
+// empty if it has none.
+func lookupHome(root *rootfs.Root, user launch.User) (string, error) {
+	passwd, err := root.ReadFile("/etc/passwd", maxPasswd)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	home, _ := launch.LookupHome(passwd, user.UID)
+	return home, nil
+}
+
+// totalSize is the size of the compressed layers in bytes.
+func totalSize(img *registry.Image) int64 {
+	var total int64
+	for _, l := range img.Layers {
+		total += l.Size
+	}
+	return total
+}

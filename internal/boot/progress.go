@@ -1,0 +1,75 @@
+package boot
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
+)
+
+// Progress counts what has been read of an image's layers. It is safe for
+// concurrent use: the start writes it, whoever shows it reads.
+type Progress struct {
+	layers, done atomic.Int64
+	total, read  atomic.Int64
+}
+
+// Snapshot is the state of a Progress at one moment.
+type Snapshot struct {
+	Layers, Done int64 // layers in all, and those read to their end
+	Total, Read  int64 // bytes of compressed layers
+}
+
+// Snapshot returns the counts of now. Total is zero until the layers are known.
+func (p *Progress) Snapshot() Snapshot {
+	return Snapshot{Layers: p.layers.Load(), Done: p.done.Load(), Total: p.total.Load(), Read: p.read.Load()}
+}
+
+func (p *Progress) begin(img *registry.Image) {
+	p.layers.Store(int64(len(img.Layers)))
+	p.total.Store(totalSize(img))
+}
+
+// count returns blob with its reads counted, up to the size that it was
+// announced with: a layer that is read a second time for the content of hard
+// links is no further progress.
+func (p *Progress) count(blob io.ReadCloser, size int64) io.ReadCloser {
+	return &countedBlob{ReadCloser: blob, progress: p, size: size}
+}
+
+type countedBlob struct {
+	io.ReadCloser
+
+	progress *Progress
+	size     int64
+	seen     int64
+}
+
+func (c *countedBlob) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.seen += int64(n)
+	c.progress.read.Add(int64(n))
+	if err == io.EOF { //nolint:errorlint // only the bare io.EOF says that the blob ended and verified
+		c.progress.done.Add(1)
+	}
+	return n, err
+}
+
+// Size is a number of bytes that prints as people read it, in powers of 1000
+// like the sizes that registries show.
+type Size int64
+
+// String returns the size with its unit, such as "52.1 MB".
+func (s Size) String() string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	value, unit := float64(s), 0
+	for value >= 1000 && unit < len(units)-1 {
+		value /= 1000
+		unit++
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", int64(s))
+	}
+	return fmt.Sprintf("%.1f %s", value, units[unit])
+}

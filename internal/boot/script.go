@@ -1,0 +1,50 @@
+package boot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/launch"
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+)
+
+// PlanImage plans the launch of the configured image without fetching a layer.
+func PlanImage(ctx context.Context, cfg *config.Config, opts Options) (launch.Plan, error) {
+	img, err := Resolve(ctx, cfg, opts)
+	if err != nil {
+		return launch.Plan{}, err
+	}
+	return planBelowRoot(&img.Config.Config, cfg, opts)
+}
+
+// PlanConfig plans the launch of an OCI image config, a JSON document as
+// crane config or skopeo inspect --config print it.
+func PlanConfig(doc io.Reader, cfg *config.Config, opts Options) (launch.Plan, error) {
+	content, err := io.ReadAll(io.LimitReader(doc, registry.MaxConfigBytes+1))
+	if err != nil {
+		return launch.Plan{}, fmt.Errorf("cannot read the image config: %w", err)
+	}
+	if len(content) > registry.MaxConfigBytes {
+		return launch.Plan{}, fmt.Errorf("cannot read the image config: longer than %d bytes", registry.MaxConfigBytes)
+	}
+	var file v1.ConfigFile
+	if err := json.Unmarshal(content, &file); err != nil {
+		return launch.Plan{}, fmt.Errorf("cannot read the image config: not an OCI image config: %w", err)
+	}
+	return planBelowRoot(&file.Config, cfg, opts)
+}
+
+func planBelowRoot(image *v1.Config, cfg *config.Config, opts Options) (launch.Plan, error) {
+	root, err := rootfs.Open(cfg.Root)
+	if err != nil {
+		return launch.Plan{}, fmt.Errorf("cannot open RUNNER_ROOT: %w", err)
+	}
+	defer root.Close()
+	return planLaunch(image, cfg, opts, root)
+}

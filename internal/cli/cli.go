@@ -1,0 +1,99 @@
+// Package cli is the program's face: it chooses the command, prints what came
+// of it, picks the exit code, and hands over to the server. It knows neither
+// layers nor registries.
+package cli
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drengskapur/fastmcp-runner/internal/boot"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+)
+
+// Process is what main gets from the operating system.
+type Process struct {
+	Args           []string // without the program's name
+	Environ        []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Version        string
+}
+
+// Main runs the command that the arguments name and returns the exit code. The
+// command run does not return when it succeeds: the server has replaced the
+// process.
+func Main(p Process) int {
+	ctx, stop := untilSignal(context.Background())
+	defer stop()
+	root := newCommand(p)
+	root.SetArgs(p.Args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	err = explain(ctx, err)
+	p.print(err)
+	return exitCode(err)
+}
+
+func newCommand(p Process) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fastmcp-runner",
+		Short: "Become the MCP server of an OCI image, without a container engine",
+		Long: `Pulls the OCI image that IMAGE names, lays its application files down, drops
+privileges and becomes the MCP server of that image, listening on PORT.
+
+Everything is configured by environment variables; without a command,
+fastmcp-runner does what "fastmcp-runner run" does.`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       p.Version,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), p) },
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(runCommand(p), inspectCommand(p), launcherCommand(p), healthcheckCommand(p), versionCommand(p))
+	return root
+}
+
+func runCommand(p Process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Pull the image and become its server (the default)",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), p) },
+	}
+}
+
+// parse reads the configuration for a command that cannot do without the
+// variables in required. An image named on the command line goes before IMAGE.
+func (p Process) parse(image string, required ...string) (*config.Config, error) {
+	environ := p.Environ
+	if image != "" {
+		environ = append(environ[:len(environ):len(environ)], "IMAGE="+image)
+	}
+	cfg, err := config.Parse(config.Source{Environ: environ, Open: openFile, Required: required})
+	if err != nil {
+		return nil, &configError{err: err}
+	}
+	return cfg, nil
+}
+
+func openFile(name string) (fs.File, error) { return os.Open(name) }
+
+// options are what boot needs to know of this process.
+func (p Process) options() boot.Options {
+	return boot.Options{
+		UID:       uint32(os.Geteuid()), //nolint:gosec // ids of the kernel fit
+		GID:       uint32(os.Getegid()), //nolint:gosec // ids of the kernel fit
+		UserAgent: "fastmcp-runner/" + p.Version,
+	}
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/boot"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/logging"
+)
+
+// The exit codes, as container engines use them. 126 and 127 come with the
+// errors about the command, and 128+n with a signal.
+const (
+	exitConfig = 78  // EX_CONFIG of sysexits.h
+	exitRunner = 125 // the runner could not do its job
+	exitSignal = 128
+)
+
+// exitCode returns the exit code that an error stands for.
+func exitCode(err error) int {
+	var coded interface {
+		error
+		ExitCode() int
+	}
+	if errors.As(err, &coded) {
+		return coded.ExitCode()
+	}
+	return exitRunner
+}
+
+// configError marks the faults of a configuration.
+type configError struct{ err error }
+
+func (e *configError) Error() string { return e.err.Error() }
+func (e *configError) Unwrap() error { return e.err }
+func (e *configError) ExitCode() int { return exitConfig }
+
+// signalError says that a signal ended the start.
+type signalError struct{ signal unix.Signal }
+
+func (e *signalError) Error() string { return "stopped by " + unix.SignalName(e.signal) }
+func (e *signalError) ExitCode() int { return exitSignal + int(e.signal) }
+
+// untilSignal returns a context that ends when the host wants the process to
+// stop. As PID 1 the process would ignore these signals otherwise.
+func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	go func() {
+		select {
+		case s := <-signals:
+			if s, ok := s.(unix.Signal); ok {
+				cancel(&signalError{signal: s})
+			}
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(nil)
+	}
+}
+
+// explain prefers the signal that ended the context to the many ways in which
+// what was under way then failed.
+func explain(ctx context.Context, err error) error {
+	var stopped *signalError
+	if errors.As(context.Cause(ctx), &stopped) {
+		return stopped
+	}
+	return err
+}
+
+// print says why the command failed: one line a fault, and what can be done
+// about it on a line of its own.
+func (p Process) print(err error) {
+	log := p.logger()
+	for _, line := range strings.Split(err.Error(), "\n") {
+		log.Error(line)
+	}
+	if hint := boot.HintOf(err); hint != "" {
+		log.Error("Hint: " + hint)
+	}
+}
+
+// logger returns the log that the environment asks for, which shows no secret.
+// It serves also while the configuration has faults.
+func (p Process) logger(secrets ...string) *slog.Logger {
+	level, format := config.LogSettings(p.Environ)
+	return logging.New(p.Stderr, logging.Options{Level: level, Format: logging.Format(format), Secrets: secrets})
+}
+
+// printf writes to a command's output.
+func printf(w io.Writer, format string, args ...any) error {
+	_, err := fmt.Fprintf(w, format, args...)
+	return err
+}

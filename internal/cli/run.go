@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/boot"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/handoff"
+)
+
+// umask is what the runner's own files are made with, whatever it was started
+// with; the server gets the original.
+const umask = 0o022
+
+// run prepares the image and becomes its server. It returns only an error.
+func run(ctx context.Context, p Process) error {
+	cfg, err := p.parse("", "IMAGE", "PORT")
+	if err != nil {
+		return err
+	}
+	given := unix.Umask(umask)
+	log := p.logger(cfg.Secrets()...)
+	tellStart(log, p, cfg)
+	ready, err := prepare(ctx, p, cfg, log)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err // a signal that came with the last step
+	}
+	tellReady(log, cfg, ready)
+	return handoff.Exec(ready.Plan, handoff.Options{Path: ready.Path, Umask: given})
+}
+
+// prepare runs the boot while its progress is shown.
+func prepare(ctx context.Context, p Process, cfg *config.Config, log *slog.Logger) (boot.Ready, error) {
+	opts := p.options()
+	opts.Log = log
+	opts.Progress = new(boot.Progress)
+	done := showProgress(opts.Progress, p.Stderr, log)
+	defer done()
+	return boot.Prepare(ctx, cfg, opts)
+}
+
+func tellStart(log *slog.Logger, p Process, cfg *config.Config) {
+	log.Info("FastMCP Runner starting", "version", p.Version, "image", config.Familiar(cfg.Image),
+		"port", cfg.Port, "transport", string(cfg.Transport))
+	for _, warning := range cfg.Warnings {
+		log.Warn("Check the configuration", "reason", warning)
+	}
+	if len(cfg.SkippedPassthrough) > 0 {
+		log.Debug("Skipped variables whose name is no identifier without MCP_ENV_", "names", strings.Join(cfg.SkippedPassthrough, " "))
+	}
+}
+
+func tellReady(log *slog.Logger, cfg *config.Config, ready boot.Ready) {
+	r := ready.Report
+	log.Info("Prepared the server", "resolve", round(r.Resolve), "plan", round(r.Plan), "extract", round(r.Extract),
+		"locate", round(r.Locate), "read", boot.Size(r.Read), "written", boot.Size(r.Extraction.Bytes))
+	log.Info("Starting MCP server", "command", strings.Join(ready.Plan.Argv, " "), "dir", ready.Plan.Dir,
+		"user", ready.Plan.User.String(), "port", cfg.Port)
+}
+
+func round(d time.Duration) string { return d.Round(time.Millisecond).String() }
