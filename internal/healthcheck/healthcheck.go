@@ -110,7 +110,7 @@ func hosts(host string) []string {
 	if addr, err := netip.ParseAddr(host); host == "" || err == nil && addr.IsUnspecified() {
 		return []string{"127.0.0.1", "::1"}
 	}
-	return []string{host}
+	return []string{strings.ReplaceAll(host, "%", "%25")} // the zone of an IPv6 address in a URL (RFC 6874)
 }
 
 // ask asks one URL.

@@ -154,6 +154,9 @@ func TestServerOfIPv6Only(t *testing.T) {
 	if err := healthcheck.Check(t.Context(), healthcheck.Target{Host: "::", Port: port, Path: "/agent"}); err != nil {
 		t.Error(err)
 	}
+	if err := healthcheck.Check(t.Context(), healthcheck.Target{Host: "::1%lo", Port: port, Path: "/agent"}); err != nil {
+		t.Errorf("with a zone: %v", err)
+	}
 	err := healthcheck.Check(t.Context(), healthcheck.Target{Host: "::1", Port: port, Path: "/status/500"})
 	wantError(t, err, fmt.Sprintf("http://[::1]:%d/status/500 answered 500 Internal Server Error", port), "")
 }
