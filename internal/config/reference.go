@@ -3,9 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -147,29 +145,13 @@ func (r referenceParts) check() error {
 	return nil
 }
 
-// isHostPort reports whether s is a lower-case host name, an IPv4 address or
-// an IPv6 address in brackets, with or without a port.
-func isHostPort(s string) bool {
-	host, portText := s, ""
-	if colon := strings.LastIndex(s, ":"); colon > strings.LastIndex(s, "]") {
-		host, portText = s[:colon], s[colon+1:]
-		if _, err := parsePort(portText); err != nil {
-			return false
-		}
-	}
-	if inner, ok := strings.CutPrefix(host, "["); ok {
-		inner, ok = strings.CutSuffix(inner, "]")
-		addr, err := netip.ParseAddr(inner)
-		return ok && err == nil && addr.Is6() && addr.Zone() == ""
-	}
-	return hostGrammar.MatchString(host)
+// reference is an image reference.
+type reference struct {
+	ref     name.Reference
+	warning string
 }
 
-// parsePort reads a port number.
-func parsePort(s string) (port, error) {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 {
-		return 0, errors.New("not a number from 1 to 65535")
-	}
-	return port(n), nil
+func (r *reference) UnmarshalText(text []byte) (err error) {
+	r.ref, r.warning, err = ParseReference(string(text))
+	return err
 }

@@ -1,0 +1,70 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// Transport is the transport that an MCP server speaks.
+type Transport string
+
+// The transports that a server may speak.
+const (
+	StreamableHTTP Transport = "streamable-http"
+	SSE            Transport = "sse"
+)
+
+// UnmarshalText accepts the names of the transports.
+func (t *Transport) UnmarshalText(text []byte) error {
+	return oneOf(t, string(text), StreamableHTTP, SSE)
+}
+
+// Mode is a way to run an image.
+type Mode string
+
+// ModeAllowlist takes application directories from an image and borrows the
+// rest from the runner's own system.
+const ModeAllowlist Mode = "allowlist"
+
+// UnmarshalText accepts the names of the modes.
+func (m *Mode) UnmarshalText(text []byte) error { return oneOf(m, string(text), ModeAllowlist) }
+
+// LogFormat is the form of the log.
+type LogFormat string
+
+// The forms of the log.
+const (
+	FormatText LogFormat = "text"
+	FormatJSON LogFormat = "json"
+)
+
+// UnmarshalText accepts the names of the forms.
+func (f *LogFormat) UnmarshalText(text []byte) error {
+	return oneOf(f, string(text), FormatText, FormatJSON)
+}
+
+// logLevel is the name of a level, in lower case.
+type logLevel struct{ level slog.Level }
+
+func (l *logLevel) UnmarshalText(text []byte) error {
+	var s string
+	if err := oneOf(&s, string(text), "debug", "info", "warn", "error"); err != nil {
+		return err
+	}
+	return l.level.UnmarshalText(text)
+}
+
+// oneOf sets dst to s if that is one of the choices.
+func oneOf[T ~string](dst *T, s string, choices ...T) error {
+	if slices.Contains(choices, T(s)) {
+		*dst = T(s)
+		return nil
+	}
+	names := make([]string, len(choices))
+	for i, choice := range choices {
+		names[i] = string(choice)
+	}
+	return fmt.Errorf("not one of %s", strings.Join(names, ", "))
+}
