@@ -10,7 +10,7 @@ import (
 )
 
 // version is set by the linker in a release build.
-var version = "devel" //nolint:gochecknoglobals // the linker can set nothing else
+var version = "devel"
 
 func main() {
 	os.Exit(cli.Main(cli.Process{

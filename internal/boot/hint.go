@@ -4,11 +4,10 @@ import "errors"
 
 // HintOf returns what an error advises the operator to do, empty if nothing.
 func HintOf(err error) string {
-	var hinted interface {
+	if hinted, ok := errors.AsType[interface {
 		error
 		Hint() string
-	}
-	if errors.As(err, &hinted) {
+	}](err); ok {
 		return hinted.Hint()
 	}
 	return ""

@@ -50,7 +50,7 @@ func (c *countedBlob) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.seen += int64(n)
 	c.progress.read.Add(int64(n))
-	if err == io.EOF { //nolint:errorlint // only the bare io.EOF says that the blob ended and verified
+	if err == io.EOF { // bare, it says that the blob ended and verified
 		c.progress.done.Add(1)
 	}
 	return n, err

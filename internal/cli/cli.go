@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +79,7 @@ func runCommand(p Process) *cobra.Command {
 func (p Process) parse(image string, required ...string) (*config.Config, error) {
 	environ := p.Environ
 	if image != "" {
-		environ = append(environ[:len(environ):len(environ)], "IMAGE="+image)
+		environ = append(slices.Clip(environ), "IMAGE="+image)
 	}
 	cfg, err := config.Parse(config.Source{Environ: environ, Open: openFile, Required: required})
 	if err != nil {
@@ -87,6 +88,7 @@ func (p Process) parse(image string, required ...string) (*config.Config, error)
 	return cfg, nil
 }
 
+//nolint:gosec // the names are the operator's own
 func openFile(name string) (fs.File, error) { return os.Open(name) }
 
 // options are what boot needs to know of this process.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,15 +123,7 @@ func pushImage(ref, dir string, show []byte) error {
 	if err != nil {
 		return err
 	}
-	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil {
-		return err
-	}
-	file := v1.ConfigFile{OS: "linux", Architecture: "amd64"}
-	if err := json.Unmarshal(config, &file.Config); err != nil {
-		return err
-	}
-	if img, err = mutate.Config(img, file.Config); err != nil {
+	if img, err = configure(img, filepath.Join(dir, "config.json")); err != nil {
 		return err
 	}
 	tag, err := name.ParseReference(ref)
@@ -138,6 +131,24 @@ func pushImage(ref, dir string, show []byte) error {
 		return err
 	}
 	return remote.Write(tag, img)
+}
+
+// configure gives img the config section in the file, for this platform.
+func configure(img v1.Image, name string) (v1.Image, error) {
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file = file.DeepCopy()
+	file.OS, file.Architecture = "linux", runtime.GOARCH
+	if err := json.Unmarshal(content, &file.Config); err != nil {
+		return nil, err
+	}
+	return mutate.ConfigFile(img, file)
 }
 
 // packLayer makes a layer of the program at app/show and the files below root.

@@ -27,11 +27,10 @@ const (
 
 // exitCode returns the exit code that an error stands for.
 func exitCode(err error) int {
-	var coded interface {
+	if coded, ok := errors.AsType[interface {
 		error
 		ExitCode() int
-	}
-	if errors.As(err, &coded) {
+	}](err); ok {
 		return coded.ExitCode()
 	}
 	return exitRunner
@@ -74,8 +73,7 @@ func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
 // explain prefers the signal that ended the context to the many ways in which
 // what was under way then failed.
 func explain(ctx context.Context, err error) error {
-	var stopped *signalError
-	if errors.As(context.Cause(ctx), &stopped) {
+	if stopped, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
 		return stopped
 	}
 	return err
@@ -85,11 +83,11 @@ func explain(ctx context.Context, err error) error {
 // about it on a line of its own.
 func (p Process) print(err error) {
 	log := p.logger()
-	for _, line := range strings.Split(err.Error(), "\n") {
-		log.Error(line)
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		log.Error(line) //nolint:sloglint // the error is the message: it has no facts beside it
 	}
 	if hint := boot.HintOf(err); hint != "" {
-		log.Error("Hint: " + hint)
+		log.Error("Hint: " + hint) //nolint:sloglint // as above
 	}
 }
 

@@ -8,8 +8,12 @@ import (
 )
 
 // portWarnings says early what would otherwise be a server that nobody can
-// reach.
+// reach. Without a port, as when an image is only looked at, there is nothing to
+// say.
 func portWarnings(img Image, set Settings) []string {
+	if set.Port == 0 {
+		return nil
+	}
 	var warnings []string
 	if set.Port < 1024 && set.User.UID != 0 {
 		warnings = append(warnings, fmt.Sprintf("PORT is %d: on many hosts user %s cannot listen below 1024", set.Port, set.User))
