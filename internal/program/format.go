@@ -154,10 +154,10 @@ func parseShebang(head []byte) (shebang, error) {
 	line, _, whole := bytes.Cut(head, []byte("\n"))
 	whole = whole || len(head) < headSize
 	line, _, _ = bytes.Cut(line, []byte("\x00"))
-	if bytes.HasSuffix(line, []byte("\r")) {
+	text := strings.TrimRight(string(line), " \t")
+	if strings.HasSuffix(text, "\r") {
 		return shebang{}, errCRLF
 	}
-	text := strings.TrimRight(string(line), " \t")
 	interpreter, argument := cutBlank(strings.TrimLeft(strings.TrimPrefix(text, "#!"), " \t"))
 	if interpreter == "" {
 		return shebang{}, errors.New("its first line names no interpreter")
