@@ -135,6 +135,7 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 		Keep:       isUserData,
 		Owned:      []string{"app", "data"},
 		Owner:      extract.Owner{UID: user.UID, GID: user.GID},
+		MayChown:   s.opts.UID == 0,
 		MaxBytes:   s.cfg.MaxBytes,
 		MaxEntries: s.cfg.MaxEntries,
 	})

@@ -58,6 +58,9 @@ func (x *extraction) opaque(p string) error {
 // hide removes the node at p, or those of its descendants that this layer has
 // not named.
 func (x *extraction) hide(p string, n *node) error {
+	if n.fixed {
+		return nil
+	}
 	if n.layer < x.layer {
 		return x.forget(p, n)
 	}

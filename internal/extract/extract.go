@@ -36,10 +36,17 @@ type Options struct {
 	// user's data, which an image never overwrites, changes or deletes.
 	// Nil: nothing is.
 	Keep func(path string) bool
+	// Links are symbolic links that the host made for the image to be laid
+	// over, such as bin -> usr/bin. A directory of the image in such a place
+	// keeps the link, and what lies below it goes where the link leads.
+	Links []string
 	// Owned are the directories that belong to Owner afterwards, with all that
 	// lies in them.
 	Owned []string
 	Owner Owner
+	// MayChown says that the process may give files away: it is root, or has
+	// CAP_CHOWN.
+	MayChown bool
 	// MaxBytes is how many bytes all layers together may unpack to, the
 	// excluded ones among them; MaxEntries, how many entries they may hold.
 	MaxBytes, MaxEntries int64
@@ -66,6 +73,9 @@ type Report struct {
 func Extract(ctx context.Context, root *rootfs.Root, layers []Layer, opts Options) (Report, error) {
 	x := newExtraction(root, layers, opts)
 	defer x.dirs.close()
+	if err := x.keepLinks(); err != nil {
+		return x.report, fmt.Errorf("cannot look at the links of the root: %w", err)
+	}
 	for i := range layers {
 		if err := x.apply(ctx, i); err != nil {
 			return x.report, fmt.Errorf("cannot extract layer %d of %d (%s): %w", i+1, len(layers), layers[i].Digest, err)

@@ -453,3 +453,43 @@ func TestManyDirectories(t *testing.T) {
 		t.Errorf("the tree differs:\n%s", cmp.Diff(want, got))
 	}
 }
+
+func TestExtractOverLinksOfTheHost(t *testing.T) {
+	t.Parallel()
+	before := []string{"usr/bin/", "usr/lib/", "bin -> usr/bin", "lib -> usr/lib", "sbin -> usr/sbin"}
+	for name, test := range map[string]struct {
+		layers [][]entry
+		want   map[string]string
+	}{
+		"trap 7: a directory over such a link keeps it, and its files go where it leads": {
+			layers: [][]entry{{dir("bin").mode(0o700), file("bin/sh", "1"), hardlink("lib/x", "bin/sh"), file("sbin/init", "2")}},
+			want:   map[string]string{"usr/bin/sh": "file 0644 1", "usr/lib/x": "file 0644 1 = usr/bin/sh", "usr/sbin": "dir 0755", "usr/sbin/init": "file 0644 2"},
+		},
+		"the same link of the image changes nothing": {
+			layers: [][]entry{{symlink("bin", "/usr/bin"), symlink("lib", "usr/lib"), file("usr/bin/sh", "1")}, {file("bin/.wh.sh", ""), file(".wh.lib", "")}},
+			want:   map[string]string{},
+		},
+		"another link of the image replaces it": {
+			layers: [][]entry{{symlink("sbin", "usr/bin"), file("sbin/init", "2")}},
+			want:   map[string]string{"sbin": "symlink usr/bin", "usr/bin/init": "file 0644 2"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opts := options()
+			opts.Links = []string{"bin", "sbin", "lib", "lib64"}
+			root, _, err := run(t, before, image(t, test.layers...), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{
+				"usr": "dir 0755", "usr/bin": "dir 0755", "usr/lib": "dir 0755",
+				"bin": "symlink usr/bin", "lib": "symlink usr/lib", "sbin": "symlink usr/sbin",
+			}
+			maps.Copy(want, test.want)
+			if diff := cmp.Diff(want, dump(t, root)); diff != "" {
+				t.Errorf("the tree differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

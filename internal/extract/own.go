@@ -12,15 +12,13 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
-const (
-	setIDBits = 0o6000 // setuid and setgid
-	nobody    = 65534  // stands for owners that chown(2) cannot take
-)
+// setIDBits are setuid and setgid.
+const setIDBits = 0o6000
 
 // ownership sets owners, modes, attributes and times as far as the process may.
 type ownership struct {
 	self     Owner    // who writes
-	mayChown bool     // the process is root, and the host let it so far
+	mayChown bool     // the process may, and the host let it so far
 	owned    []string // directories that become owner's
 	owner    Owner
 }
@@ -29,7 +27,7 @@ func newOwnership(opts Options) ownership {
 	uid, gid := os.Geteuid(), os.Getegid()
 	return ownership{
 		self:     Owner{UID: uint32(uid), GID: uint32(gid)}, //nolint:gosec // ids of the kernel fit
-		mayChown: uid == 0,
+		mayChown: opts.MayChown,
 		owned:    opts.Owned,
 		owner:    opts.Owner,
 	}
@@ -40,16 +38,13 @@ func (o *ownership) wanted(p string, ent layer.Entry) (owner Owner, images bool)
 	if slices.ContainsFunc(o.owned, func(dir string) bool { return within(p, dir) }) {
 		return o.owner, false
 	}
-	return Owner{UID: chownable(ent.UID), GID: chownable(ent.GID)}, true
+	return ownerOf(ent), true
 }
 
-// chownable maps an id that chown(2) cannot set, -1 "unchanged" among them, to
-// nobody's.
-func chownable(id int) uint32 {
-	if id < 0 || id >= 1<<32-1 {
-		return nobody
-	}
-	return uint32(id)
+// ownerOf returns the image's owner of an entry, which package layer has
+// checked to be one that chown(2) takes.
+func ownerOf(ent layer.Entry) Owner {
+	return Owner{UID: uint32(ent.UID), GID: uint32(ent.GID)} //nolint:gosec // checked, see above
 }
 
 // chown sets the owner of p by set. It returns the mode that p may then have:

@@ -41,6 +41,8 @@ func (x *extraction) place(ent layer.Entry, content io.Reader) error {
 		return x.whiteout(p)
 	case !x.opts.Wanted(p):
 		return x.exclude(p, ent)
+	case x.meansLink(p, ent):
+		return nil
 	}
 	return x.settle(x.write(p, ent, content))
 }

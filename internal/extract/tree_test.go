@@ -106,7 +106,7 @@ func isData(p string) bool { return p == "data" || strings.HasPrefix(p, "data/")
 // options are what most tests use: everything is wanted, nobody's data exists,
 // generous limits.
 func options() extract.Options {
-	return extract.Options{Wanted: everything, MaxBytes: 1 << 30, MaxEntries: 100_000}
+	return extract.Options{Wanted: everything, MayChown: os.Geteuid() == 0, MaxBytes: 1 << 30, MaxEntries: 100_000}
 }
 
 // run extracts img below a new root that holds the lines of before (see

@@ -1,0 +1,60 @@
+package extract
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+
+	"github.com/drengskapur/fastmcp-runner/internal/layer"
+)
+
+// keepLinks takes the host's links into the tree, as if a layer below the
+// lowest had brought them.
+func (x *extraction) keepLinks() error {
+	for _, p := range x.opts.Links {
+		dir, err := x.dirs.root.OpenDir(parentOf(p))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		info, err := dir.Stat(baseOf(p))
+		if err == nil && info.IsSymlink() {
+			err = x.keepLink(dir.Readlink, p)
+		}
+		if err := errors.Join(dir.Close(), ignoreMissing(err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *extraction) keepLink(readlink func(string) (string, error), p string) error {
+	target, err := readlink(baseOf(p))
+	if err != nil {
+		return err
+	}
+	n := x.tree.claim(p, -1)
+	n.kind, n.target, n.fixed = layer.Symlink, target, true
+	return nil
+}
+
+// meansLink reports whether an entry wants at p what the host's link there
+// gives already: a directory, or a link to the same place.
+func (x *extraction) meansLink(p string, ent layer.Entry) bool {
+	n := x.tree.find(p)
+	if n == nil || !n.fixed {
+		return false
+	}
+	return ent.Kind == layer.Dir || ent.Kind == layer.Symlink && leadsTo(p, ent.Linkname) == leadsTo(p, n.target)
+}
+
+// leadsTo returns the path that a link at p means by target, as text: absolute
+// and relative spellings of one place are the same.
+func leadsTo(p, target string) string {
+	if !path.IsAbs(target) {
+		target = path.Join("/", parentOf(p), target)
+	}
+	return path.Clean(target)
+}
