@@ -3,6 +3,7 @@ package program_test
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"io"
 	"strings"
 	"testing"
@@ -26,6 +27,7 @@ func FuzzParseELF(f *testing.F) {
 	f.Add([]byte(elfText(native(), elf.ET_DYN, glibc)))
 	f.Add([]byte(elfText(native(), elf.ET_EXEC, "")))
 	f.Add([]byte(elfText(native(), elf.ET_EXEC, ""))[:70])
+	f.Add([]byte(elf32Text(elf.EM_PPC, binary.BigEndian, "/lib/ld.so.1")))
 	f.Add([]byte("\x7fELF\x01\x02" + strings.Repeat("\x00", 60)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		reader := &countingReader{ReaderAt: bytes.NewReader(text)}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/program"
 )
@@ -136,8 +137,7 @@ func TestMendsOfVirtualEnvironments(t *testing.T) {
 	}
 }
 
-// links returns all symbolic links below a directory, and every other name
-// that was left over by a mend.
+// links returns all symbolic links below a directory.
 func links(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -170,6 +170,38 @@ func TestApplyReplacesOnlyTheLinkItWasDecidedFor(t *testing.T) {
 	const want = `cannot point "/app/.venv/bin/python" at "/usr/bin/python3.12": it is no longer a link to "/usr/local/bin/python3.12"`
 	if err == nil || err.Error() != want {
 		t.Errorf("Apply = %v, want %q", err, want)
+	}
+}
+
+func TestApplyKeepsTheOwnerOfTheLink(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	root, dir := tree{
+		"app/.venv/pyvenv.cfg": plain("version = 3.12.4\n"), "app/.venv/bin/python": link("/usr/local/bin/python3.12"), "usr/bin/python3.12": static(),
+		"app/.venv/bin/.fastmcp-runner-link": plain("left over by a start that was cut short"),
+	}.open(t)
+	name := filepath.Join(dir, "app/.venv/bin/python")
+	if err := os.Lchown(name, 4242, 4243); err != nil {
+		t.Fatal(err)
+	}
+	if err := program.FindMends(root, planOf(venvPath, "python"), allowed(t)).Apply(root); err != nil {
+		t.Fatal(err)
+	}
+	var stat unix.Stat_t
+	if err := unix.Lstat(name, &stat); err != nil {
+		t.Fatal(err)
+	}
+	if stat.Uid != 4242 || stat.Gid != 4243 {
+		t.Errorf("the new link belongs to %d:%d, want 4242:4243", stat.Uid, stat.Gid)
+	}
+	entries, err := os.ReadDir(filepath.Dir(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 1 {
+		t.Errorf("bin holds %v, want python alone", entries)
 	}
 }
 

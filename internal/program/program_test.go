@@ -2,6 +2,7 @@ package program_test
 
 import (
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -274,6 +275,27 @@ func TestFindSaysWhyNot(t *testing.T) {
 			argv: "/app/server",
 			want: `cannot exec "/app/server": /app/server needs the ELF interpreter /nix/store/ld.so: no such file: /nix/store/ld.so, which is outside the allowlist`,
 			hint: "link the program statically",
+			code: 126,
+		},
+		{
+			name: "trap 53: a 32-bit program of this machine without its loader",
+			tree: tree{"app/server": executable(elf32Text(native32(), binary.LittleEndian, "/lib/ld-linux.so.2"))},
+			argv: "/app/server",
+			want: `cannot exec "/app/server": /app/server needs the ELF interpreter /lib/ld-linux.so.2: no such file: /lib/ld-linux.so.2, which is outside the allowlist`,
+			code: 126,
+		},
+		{
+			name: "trap 53: a program of a machine with another order of bytes",
+			tree: tree{"app/server": executable(elf32Text(elf.EM_PPC64, binary.BigEndian, "/lib/ld64.so.1"))},
+			argv: "/app/server",
+			want: `cannot exec "/app/server": /app/server is a program for ppc64, but this machine is ` + runtime.GOARCH,
+			code: 126,
+		},
+		{
+			name: "trap 53: a program of a machine that images do not name",
+			tree: tree{"app/server": executable(elf32Text(elf.EM_SPARC, binary.BigEndian, "/lib/ld.so"))},
+			argv: "/app/server",
+			want: `cannot exec "/app/server": /app/server is a program for EM_SPARC, but this machine is ` + runtime.GOARCH,
 			code: 126,
 		},
 		{

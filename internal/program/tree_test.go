@@ -68,12 +68,20 @@ func write(t *testing.T, name string, n node) {
 	}
 }
 
-// native and foreign are the machine that runs the tests and another one.
+// native, native32 and foreign are the machine that runs the tests, the 32-bit
+// one that it can be, and another one.
 func native() elf.Machine {
 	if runtime.GOARCH == "arm64" {
 		return elf.EM_AARCH64
 	}
 	return elf.EM_X86_64
+}
+
+func native32() elf.Machine {
+	if runtime.GOARCH == "arm64" {
+		return elf.EM_ARM
+	}
+	return elf.EM_386
 }
 
 func foreign() (elf.Machine, string) {
@@ -117,6 +125,26 @@ func elfText(machine elf.Machine, kind elf.Type, interpreter string) string {
 		b.WriteString(interpreter + "\x00")
 	}
 	return b.String()
+}
+
+// elf32Text builds a 32-bit program by hand, with the name of an interpreter.
+func elf32Text(machine elf.Machine, order binary.ByteOrder, interpreter string) string {
+	header := elf.Header32{Type: uint16(elf.ET_DYN), Machine: uint16(machine), Version: 1, Ehsize: 52, Phoff: 52, Phentsize: 32, Phnum: 1}
+	copy(header.Ident[:], elf.ELFMAG)
+	header.Ident[elf.EI_CLASS] = byte(elf.ELFCLASS32)
+	header.Ident[elf.EI_DATA] = byte(elf.ELFDATA2LSB)
+	if order == binary.BigEndian {
+		header.Ident[elf.EI_DATA] = byte(elf.ELFDATA2MSB)
+	}
+	header.Ident[elf.EI_VERSION] = byte(elf.EV_CURRENT)
+	prog := elf.Prog32{Type: uint32(elf.PT_INTERP), Off: 52 + 32, Filesz: uint32(len(interpreter) + 1)}
+	var b bytes.Buffer
+	for _, part := range []any{header, prog} {
+		if err := binary.Write(&b, order, part); err != nil {
+			panic(err) // a buffer takes every write
+		}
+	}
+	return b.String() + interpreter + "\x00"
 }
 
 // planOf is the plan of a command in /app, with a PATH.
