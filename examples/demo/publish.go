@@ -105,11 +105,10 @@ func configure(img v1.Image) (v1.Image, error) {
 	cf = cf.DeepCopy()
 	cf.OS, cf.Architecture = "linux", runtime.GOARCH
 	cf.Config = v1.Config{
-		Entrypoint:   []string{"/app/greeter"},
-		Env:          []string{"PATH=/usr/local/bin:/usr/bin:/bin"},
-		ExposedPorts: map[string]struct{}{"8000/tcp": {}},
-		User:         "1000:1000",
-		WorkingDir:   "/app",
+		Entrypoint: []string{"/app/greeter"},
+		Env:        []string{"PATH=/usr/local/bin:/usr/bin:/bin"},
+		User:       "1000:1000",
+		WorkingDir: "/app",
 	}
 	return mutate.ConfigFile(img, cf)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,5 +42,9 @@ func buildAt(path string, build func(path string) error) error {
 		err = fmt.Errorf("cannot make %s: %w", filepath.Base(path), err)
 		return errors.Join(err, os.RemoveAll(scratch))
 	}
-	return errors.Join(os.Rename(part, path), os.RemoveAll(scratch))
+	err = os.Rename(part, path)
+	if errors.Is(err, fs.ErrExist) { // another run was faster, with the same result
+		err = nil
+	}
+	return errors.Join(err, os.RemoveAll(scratch))
 }

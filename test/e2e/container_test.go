@@ -142,26 +142,6 @@ func (c *container) waitReady() {
 	}
 }
 
-// waitSettled waits until the server answers or the container has ended.
-func (c *container) waitSettled() {
-	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), answerTimeout)
-	defer cancel()
-	err := poll(ctx, func(ctx context.Context) error {
-		if c.inspect("{{.State.Status}}") == "exited" {
-			return nil
-		}
-		resp, err := c.get(ctx, "/health")
-		if err != nil {
-			return err
-		}
-		return resp.Body.Close()
-	})
-	if err != nil {
-		c.t.Fatalf("the container neither ends nor answers: %v", err)
-	}
-}
-
 // wait waits until the container has ended and returns the exit status.
 func (c *container) wait() int {
 	c.t.Helper()

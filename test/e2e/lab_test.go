@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 			status = 1
 		}
 	}
-	os.Exit(status) //nolint:forbidigo // TestMain is the main of a test binary
+	os.Exit(status)
 }
 
 // lab is what all tests share: the engine with the runner's image, the
@@ -59,6 +59,7 @@ type lab struct {
 
 	greeterProgram func() (string, error)
 	probeProgram   func() (string, error)
+	python         func() (python, error)
 
 	greeter      func() (v1.Image, error)
 	probe        func() (v1.Image, error)
@@ -117,6 +118,7 @@ func (l *lab) open(ctx context.Context) error {
 	l.closers = append(l.closers, l.removeImages)
 	l.greeterProgram = sync.OnceValues(func() (string, error) { return l.buildStatic("greeter", "./examples/greeter") })
 	l.probeProgram = sync.OnceValues(func() (string, error) { return l.buildStatic("probe", "./test/e2e/probe") })
+	l.python = sync.OnceValues(l.installPython)
 	l.greeter = sync.OnceValues(l.buildGreeter)
 	l.probe = sync.OnceValues(l.buildProbe)
 	l.sitePackages = sync.OnceValues(l.buildSitePackages)

@@ -74,7 +74,8 @@ func TestSIGTERMDuringThePullEndsTheRunner(t *testing.T) {
 func TestTheHealthCheckTellsAServerThatAnswersFromOneThatDoesNot(t *testing.T) {
 	t.Parallel()
 	l := openLab(t)
-	quick := []string{"--health-interval=250ms", "--health-start-period=0s", "--health-retries=1"}
+	// A start period of 0 would mean the image's own.
+	quick := []string{"--health-interval=250ms", "--health-start-period=1ms", "--health-retries=1"}
 	tests := []struct {
 		name, path, want string
 	}{
@@ -144,4 +145,14 @@ func TestAGracefulServerIsLeftToEndItsSessions(t *testing.T) {
 	if got := c.wait(); got != 0 {
 		t.Errorf("exit status %d, want 0: the server ended by itself", got)
 	}
+}
+
+func TestAUserWhoMayNotWriteGetsOneErrorThatNamesTheDirectories(t *testing.T) {
+	t.Parallel()
+	l := openLab(t)
+	c := l.serve(t, "readonly/probe:1", l.probe, start{args: []string{"--user=4242:4242"}})
+	if got := c.wait(); got != 125 {
+		t.Errorf("exit status %d, want 125", got)
+	}
+	wantLog(t, c, "/app", "/data", "4242")
 }

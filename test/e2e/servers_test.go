@@ -16,6 +16,9 @@ const (
 	nodeServerVersion = "2026.8.31"
 
 	fastmcpDir = "testdata/fastmcp"
+
+	// imagesNotes is what the probe's image has in /data/notes.
+	imagesNotes = "the image's notes"
 )
 
 // buildStatic builds one of our own programs for an image.
@@ -55,42 +58,45 @@ func (l *lab) buildProbe() (v1.Image, error) {
 	},
 		dir("app"), program("app/probe", probe),
 		dir("srv"), dir("srv/work"),
-		dir("data"), file("data/notes", 0o644, "the image's\n"))
+		dir("data"), file("data/notes", 0o644, imagesNotes))
 }
 
 // buildSitePackages packs a FastMCP server as `pip install` in an image based
 // on python:3 lays it down.
 func (l *lab) buildSitePackages() (v1.Image, error) {
-	packages, version, err := l.fastmcpPackages()
+	py, err := l.python()
 	if err != nil {
 		return nil, err
 	}
 	return newImage(v1.Config{
 		Cmd:        []string{"python3", "/app/server.py"},
-		Env:        pythonEnviron("", version),
+		Env:        pythonEnviron("", py.version),
 		WorkingDir: "/app",
-	}, dir("app"), tree("app", fastmcpDir), tree("usr/local/lib/python"+version+"/site-packages", packages))
+	},
+		dir("var/lib/dpkg"), file("var/lib/dpkg/status", 0o644, "Package: base-files\n"),
+		tree("usr/local/lib/python"+py.version+"/site-packages", py.packages),
+		dir("app"), tree("app", fastmcpDir))
 }
 
 // buildVenv packs the same server with a virtual environment as uv makes it in
 // an image based on python:3: the interpreter itself lies outside.
 func (l *lab) buildVenv() (v1.Image, error) {
-	packages, version, err := l.fastmcpPackages()
+	py, err := l.python()
 	if err != nil {
 		return nil, err
 	}
-	config := "home = /usr/local/bin\ninclude-system-site-packages = false\nversion = " + version + "\n"
+	config := "home = /usr/local/bin\ninclude-system-site-packages = false\nversion = " + py.version + "\n"
 	return newImage(v1.Config{
 		Cmd:        []string{"/app/.venv/bin/python", "/app/server.py"},
-		Env:        pythonEnviron("/app/.venv/bin", version),
+		Env:        pythonEnviron("/app/.venv/bin", py.version),
 		WorkingDir: "/app",
 	},
 		dir("app"), tree("app", fastmcpDir),
 		dir("app/.venv"), file("app/.venv/pyvenv.cfg", 0o644, config),
 		dir("app/.venv/bin"),
 		link("app/.venv/bin/python", "python3"),
-		link("app/.venv/bin/python3", "/usr/local/bin/python"+version),
-		tree("app/.venv/lib/python"+version+"/site-packages", packages))
+		link("app/.venv/bin/python3", "/usr/local/bin/python"+py.version),
+		tree("app/.venv/lib/python"+py.version+"/site-packages", py.packages))
 }
 
 // pythonEnviron is the environment of images based on python:3.
@@ -98,27 +104,32 @@ func pythonEnviron(searchPath, version string) []string {
 	return environ(searchPath, "LANG=C.UTF-8", "PYTHON_VERSION="+version, "FASTMCP_CHECK_FOR_UPDATES=off")
 }
 
-// fastmcpPackages returns a directory of Python packages for the base's
-// Python, and its version, such as 3.11.
-func (l *lab) fastmcpPackages() (packages, version string, err error) {
+// python is what a FastMCP server needs of an image.
+type python struct {
+	version  string // of the base, such as 3.11
+	packages string // the directory of the packages
+}
+
+// installPython asks the base for its Python, and PyPI for packages that fit.
+func (l *lab) installPython() (python, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	version, err = l.engine.docker(ctx, "run", "--rm", "--network=none", "--entrypoint=python3", runnerTag,
+	version, err := l.engine.docker(ctx, "run", "--rm", "--network=none", "--entrypoint=python3", runnerTag,
 		"-c", "import sys; print('%d.%d' % sys.version_info[:2])")
 	if err != nil {
-		return "", "", err
+		return python{}, err
 	}
 	list := filepath.Join(fastmcpDir, "requirements.txt")
 	requirements, err := os.ReadFile(list)
 	if err != nil {
-		return "", "", err
+		return python{}, err
 	}
-	packages, err = cached("fastmcp", []string{string(requirements), version}, func(path string) error {
+	packages, err := cached("fastmcp", []string{string(requirements), version}, func(path string) error {
 		_, err := output(exec.CommandContext(ctx, "python3", "-m", "pip", "install", "--quiet",
 			"--target", path, "--python-version", version, "--only-binary=:all:", "--requirement", list))
 		return err
 	})
-	return packages, version, err
+	return python{version: version, packages: packages}, err
 }
 
 // buildNode packs a server that needs Node, which the base does not have.
