@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,7 +73,7 @@ func (f *fake) serveBlob(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	offset, ranged := rangeOf(r)
-	w.Header().Set("Content-Length", fmt.Sprint(len(blob)-offset))
+	w.Header().Set("Content-Length", strconv.Itoa(len(blob)-offset))
 	if ranged {
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, len(blob)-1, len(blob)))
 		w.WriteHeader(http.StatusPartialContent)
@@ -101,14 +102,6 @@ func isBlob(r *http.Request) bool {
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, code, message)
-}
-
-// answers returns a hook that gives one answer to all requests.
-func answers(status int, code, message string) func(http.ResponseWriter, *http.Request) bool {
-	return func(w http.ResponseWriter, _ *http.Request) bool {
-		refuse(w, status, code, message)
-		return true
-	}
 }
 
 // seen counts the requests whose path has a part.

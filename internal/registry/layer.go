@@ -52,12 +52,7 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 }
 
 func (l Layer) explain(err error) error {
-	return &Error{
-		Op:     "fetch",
-		Object: "the blob from " + l.session.base.Host,
-		Err:    err,
-		hint:   hintFor(err, l.session.anonymous),
-	}
+	return &Error{Op: "fetch", Object: "the blob", Err: err, hint: hintFor(err, l.session.anonymous)}
 }
 
 // openAt makes one attempt to open the blob at an offset. The registry is asked

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/big"
 	"net"
@@ -18,7 +19,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -43,10 +43,10 @@ func (n *network) dial(ctx context.Context, _, address string) (net.Conn, error)
 	if !ok {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
-	client, server := net.Pipe()
+	up, down := newStream(), newStream()
 	select {
-	case l.conns <- server:
-		return client, nil
+	case l.conns <- &conn{in: up, out: down, address: l.Addr()}:
+		return &conn{in: down, out: up, address: l.Addr()}, nil
 	case <-l.closed:
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	case <-ctx.Done():
@@ -90,14 +90,16 @@ func (n *network) serveTLS(t *testing.T, address string, h http.Handler) {
 func serveOn(t *testing.T, l net.Listener, h http.Handler) {
 	t.Helper()
 	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	server := &http.Server{Handler: h, ErrorLog: quiet} //nolint:gosec // G112: an in-memory client is never slow
+	server := &http.Server{Handler: h, ErrorLog: quiet}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	t.Cleanup(func() {
 		if err := server.Close(); err != nil {
 			t.Error(err)
 		}
-		<-done
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 }
 
@@ -195,15 +197,6 @@ func (a *authority) issue(t *testing.T, host string) tls.Certificate {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
-// bubble runs a test in parallel with others, in a time of its own.
-func bubble(t *testing.T, name string, f func(t *testing.T)) {
-	t.Helper()
-	t.Run(name, func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, f)
-	})
 }
 
 // journal collects a log.

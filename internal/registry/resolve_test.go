@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
@@ -20,18 +21,21 @@ import (
 
 func TestResolveAnImageOfAnotherImplementation(t *testing.T) {
 	t.Parallel()
-	bubble(t, "config and layers arrive as they were pushed", func(t *testing.T) {
-		n := newNetwork()
-		n.serve(t, "localhost:5000", ggcr.New(ggcr.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
-		pushed := randomImage(t)
-		push := &http.Transport{DialContext: n.dial}
-		t.Cleanup(push.CloseIdleConnections)
-		ref := parse(t, "localhost:5000/acme/mcp:1.4")
-		if err := remote.Write(ref, pushed, remote.WithTransport(push)); err != nil {
-			t.Fatal(err)
-		}
-		img := mustResolve(t, newClient(t, n, registry.Options{}), "localhost:5000/acme/mcp:1.4")
-		compare(t, img, pushed)
+	t.Run("config and layers arrive as they were pushed", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork()
+			n.serve(t, "localhost:5000", ggcr.New(ggcr.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))))
+			pushed := randomImage(t)
+			push := &http.Transport{DialContext: n.dial}
+			t.Cleanup(push.CloseIdleConnections)
+			ref := parse(t, "localhost:5000/acme/mcp:1.4")
+			if err := remote.Write(ref, pushed, remote.WithTransport(push)); err != nil {
+				t.Fatal(err)
+			}
+			img := mustResolve(t, newClient(t, n, registry.Options{}), "localhost:5000/acme/mcp:1.4")
+			compare(t, img, pushed)
+		})
 	})
 }
 
@@ -100,14 +104,17 @@ func TestReferences(t *testing.T) {
 		{"trap 41: tag and digest asks for the digest", "a.b/c:tag@" + digest, "a.b:443", "/v2/c/manifests/" + digest},
 	}
 	for _, tt := range tests {
-		bubble(t, tt.name, func(t *testing.T) {
-			n, f := newNetwork(), newFake()
-			n.serveTLS(t, tt.address, f)
-			_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, tt.ref), amd64)
-			wantError(t, err, "cannot resolve "+tt.ref+": no such ", "")
-			if f.seen(tt.path) != 1 {
-				t.Errorf("%s was not asked for at %s", tt.path, tt.address)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, f := newNetwork(), newFake()
+				n.serveTLS(t, tt.address, f)
+				_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, tt.ref), amd64)
+				wantError(t, err, "cannot resolve "+tt.ref+": no such ", "")
+				if f.seen(tt.path) != 1 {
+					t.Errorf("%s was not asked for at %s", tt.path, tt.address)
+				}
+			})
 		})
 	}
 }
@@ -143,19 +150,22 @@ func TestRefusals(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		bubble(t, tt.name, func(t *testing.T) {
-			n, f := newNetwork(), newFake()
-			f.hook = func(w http.ResponseWriter, r *http.Request) bool {
-				if r.URL.Path == "/v2/" {
-					return false
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, f := newNetwork(), newFake()
+				f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+					if r.URL.Path == "/v2/" {
+						return false
+					}
+					w.WriteHeader(tt.status)
+					_, _ = w.Write(mustJSON(t, map[string][]map[string]string{"errors": {{"code": tt.code, "message": tt.msg}}}))
+					return true
 				}
-				w.WriteHeader(tt.status)
-				_, _ = w.Write(mustJSON(t, map[string][]map[string]string{"errors": {{"code": tt.code, "message": tt.msg}}}))
-				return true
-			}
-			n.serveTLS(t, "ghcr.io:443", f)
-			_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, tt.ref), amd64)
-			wantError(t, err, tt.want, tt.hinted)
+				n.serveTLS(t, "ghcr.io:443", f)
+				_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, tt.ref), amd64)
+				wantError(t, err, tt.want, tt.hinted)
+			})
 		})
 	}
 }
@@ -247,22 +257,25 @@ func TestManifests(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		bubble(t, tt.name, func(t *testing.T) {
-			n, f := newNetwork(), newFake()
-			f.keep(t, "other", good)
-			f.keepManifest(t, "latest", tt.contentType, []byte(tt.body(good.manifest)))
-			n.serveTLS(t, "ghcr.io:443", f)
-			img, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
-			if tt.want != "" {
-				wantError(t, err, tt.want, "")
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if content, err := readLayer(t, img.Layers[0]); content != "layer" || err != nil {
-				t.Errorf("the layer is %q, %v", content, err)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, f := newNetwork(), newFake()
+				f.keep(t, "other", good)
+				f.keepManifest(t, "latest", tt.contentType, []byte(tt.body(good.manifest)))
+				n.serveTLS(t, "ghcr.io:443", f)
+				img, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
+				if tt.want != "" {
+					wantError(t, err, tt.want, "")
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if content, err := readLayer(t, img.Layers[0]); content != "layer" || err != nil {
+					t.Errorf("the layer is %q, %v", content, err)
+				}
+			})
 		})
 	}
 }
@@ -298,20 +311,23 @@ func TestConfigs(t *testing.T) {
 		{"trap 42: an image that does not say its platform is taken", func(c *v1.ConfigFile) { c.OS, c.Architecture = "", "" }, ""},
 	}
 	for _, tt := range tests {
-		bubble(t, tt.name, func(t *testing.T) {
-			n, f := newNetwork(), newFake()
-			img := newImage(t, amd64)
-			config := &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}}
-			tt.change(config)
-			img.setConfig(t, config)
-			f.keep(t, "latest", img)
-			n.serveTLS(t, "ghcr.io:443", f)
-			_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
-			if tt.want != "" {
-				wantError(t, err, tt.want, "")
-			} else if err != nil {
-				t.Error(err)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, f := newNetwork(), newFake()
+				img := newImage(t, amd64)
+				config := &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}}
+				tt.change(config)
+				img.setConfig(t, config)
+				f.keep(t, "latest", img)
+				n.serveTLS(t, "ghcr.io:443", f)
+				_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
+				if tt.want != "" {
+					wantError(t, err, tt.want, "")
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }
@@ -341,28 +357,31 @@ func TestWrongDigests(t *testing.T) {
 		}, true, ""},
 	}
 	for _, tt := range tests {
-		bubble(t, tt.name, func(t *testing.T) {
-			n, f := newNetwork(), newFake()
-			img := newImage(t, amd64, "layer")
-			child := f.keep(t, "child", img)
-			index := f.keepIndex(t, "latest", child)
-			tt.corrupt(f, index, child, img)
-			n.serveTLS(t, "ghcr.io:443", f)
-			ref := "ghcr.io/acme/mcp:latest"
-			if !tt.byTag {
-				ref = "ghcr.io/acme/mcp@" + index.Digest.String()
-			}
-			got, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, ref), amd64)
-			if tt.want != "" {
-				wantError(t, err, tt.want, "")
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.Digest != index.Digest || got.ManifestDigest != child.Digest {
-				t.Errorf("resolved to %s and %s, want %s and %s", got.Digest, got.ManifestDigest, index.Digest, child.Digest)
-			}
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, f := newNetwork(), newFake()
+				img := newImage(t, amd64, "layer")
+				child := f.keep(t, "child", img)
+				index := f.keepIndex(t, "latest", child)
+				tt.corrupt(f, index, child, img)
+				n.serveTLS(t, "ghcr.io:443", f)
+				ref := "ghcr.io/acme/mcp:latest"
+				if !tt.byTag {
+					ref = "ghcr.io/acme/mcp@" + index.Digest.String()
+				}
+				got, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, ref), amd64)
+				if tt.want != "" {
+					wantError(t, err, tt.want, "")
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.Digest != index.Digest || got.ManifestDigest != child.Digest {
+					t.Errorf("resolved to %s and %s, want %s and %s", got.Digest, got.ManifestDigest, index.Digest, child.Digest)
+				}
+			})
 		})
 	}
 }
@@ -384,21 +403,27 @@ func flipped(b []byte) []byte {
 
 func TestNestedIndexes(t *testing.T) {
 	t.Parallel()
-	bubble(t, "an index in an index is followed", func(t *testing.T) {
-		n, f := newNetwork(), newFake()
-		f.keepIndex(t, "latest", f.keepIndex(t, "inner", f.keep(t, "child", newImage(t, amd64, "layer"))))
-		n.serveTLS(t, "ghcr.io:443", f)
-		mustResolve(t, newClient(t, n, registry.Options{}), "ghcr.io/acme/mcp")
+	t.Run("an index in an index is followed", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			f.keepIndex(t, "latest", f.keepIndex(t, "inner", f.keep(t, "child", newImage(t, amd64, "layer"))))
+			n.serveTLS(t, "ghcr.io:443", f)
+			mustResolve(t, newClient(t, n, registry.Options{}), "ghcr.io/acme/mcp")
+		})
 	})
-	bubble(t, "too many are an error", func(t *testing.T) {
-		n, f := newNetwork(), newFake()
-		d := f.keep(t, "child", newImage(t, amd64, "layer"))
-		for range 5 {
-			d = f.keepIndex(t, "latest", d)
-		}
-		n.serveTLS(t, "ghcr.io:443", f)
-		_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
-		wantError(t, err, "more than 4 indexes lie one in another", "")
+	t.Run("too many are an error", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			d := f.keep(t, "child", newImage(t, amd64, "layer"))
+			for range 5 {
+				d = f.keepIndex(t, "latest", d)
+			}
+			n.serveTLS(t, "ghcr.io:443", f)
+			_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
+			wantError(t, err, "more than 4 indexes lie one in another", "")
+		})
 	})
 }
 
@@ -408,14 +433,17 @@ func TestEmptyImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bubble(t, "trap 32: an image without layers resolves", func(t *testing.T) {
-		n, f := newNetwork(), newFake()
-		img := newImage(t, amd64)
-		img.manifest.Config = img.add(t, types.DockerConfigJSON, raw)
-		f.keep(t, "latest", img)
-		n.serveTLS(t, "ghcr.io:443", f)
-		if got := mustResolve(t, newClient(t, n, registry.Options{}), "ghcr.io/acme/mcp"); len(got.Layers) != 0 {
-			t.Errorf("%d layers, want none", len(got.Layers))
-		}
+	t.Run("trap 32: an image without layers resolves", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			img := newImage(t, amd64)
+			img.manifest.Config = img.add(t, types.DockerConfigJSON, raw)
+			f.keep(t, "latest", img)
+			n.serveTLS(t, "ghcr.io:443", f)
+			if got := mustResolve(t, newClient(t, n, registry.Options{}), "ghcr.io/acme/mcp"); len(got.Layers) != 0 {
+				t.Errorf("%d layers, want none", len(got.Layers))
+			}
+		})
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // maxDiscardBytes is how much of an unwanted answer is read to keep its
@@ -19,74 +18,31 @@ const maxDiscardBytes = 64 << 10
 // send makes one exchange, watched: a connection that is silent for too long is
 // cut, be it while dialling, before the answer or in the midst of its body.
 func (s *session) send(ctx context.Context, req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stalled := fmt.Errorf("no data for %s", s.stall)
-	watchdog := time.AfterFunc(s.stall, func() { cancel(stalled) })
-	req = req.WithContext(ctx)
 	if s.userAgent != "" {
 		req.Header.Set("User-Agent", s.userAgent)
 	}
-	resp, err := s.http.Do(req)
-	watchdog.Stop()
-	fault := func(err error) error {
-		if errors.Is(context.Cause(ctx), stalled) {
-			err = stalled
-		}
-		if refused, ok := errors.AsType[*hintedError](err); ok {
-			return refused
-		}
-		return &linkError{host: req.URL.Host, err: withoutURL(err)}
-	}
+	ctx, dog := watch(ctx, s.stall)
+	resp, err := s.http.Do(req.WithContext(ctx))
+	dog.rest()
 	if err != nil {
-		defer cancel(nil)
-		return nil, fault(err)
+		defer dog.leave()
+		return nil, linkFault(req.URL.Host, dog.reason(err))
 	}
-	resp.Body = &watchedBody{
-		ReadCloser: resp.Body,
-		watchdog:   watchdog,
-		stall:      s.stall,
-		fault:      fault,
-		release:    func() { cancel(nil) },
-	}
+	resp.Body = &watchedBody{ReadCloser: resp.Body, dog: dog, host: req.URL.Host}
 	return resp, nil
 }
 
-// withoutURL strips the URL that net/http puts around its errors: a presigned
-// one is a credential.
-func withoutURL(err error) error {
+// linkFault names the host and strips the URL that net/http puts around its
+// errors: a presigned one is a credential. What a guard refused is no fault of a
+// link.
+func linkFault(host string, err error) error {
+	if refused, ok := errors.AsType[*hintedError](err); ok {
+		return refused
+	}
 	if around, ok := errors.AsType[*url.Error](err); ok {
-		return around.Err
+		err = around.Err
 	}
-	return err
-}
-
-// watchedBody is the body of an answer under its exchange's watchdog, which runs
-// only during a Read: a reader that takes its time is not a stalled server.
-type watchedBody struct {
-	io.ReadCloser
-	watchdog *time.Timer
-	stall    time.Duration
-	fault    func(error) error
-	release  func()
-}
-
-// Read reads, or fails when nothing comes for the time of the watchdog.
-func (b *watchedBody) Read(p []byte) (int, error) {
-	b.watchdog.Reset(b.stall)
-	n, err := b.ReadCloser.Read(p)
-	b.watchdog.Stop()
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.fault(err)
-	}
-	return n, err
-}
-
-// Close ends the exchange.
-func (b *watchedBody) Close() error {
-	b.watchdog.Stop()
-	err := b.ReadCloser.Close()
-	b.release()
-	return err
+	return &linkError{host: host, err: err}
 }
 
 // discard closes an answer that nobody wants to read, and keeps its connection
