@@ -21,8 +21,13 @@ import (
 // maxBenchmarkBytes bounds the archives: enough for a stable figure.
 const maxBenchmarkBytes = 96 << 20
 
-// archive makes a gzip -6 of a tar of the regular files below the directories.
-func archive(tb testing.TB, roots ...string) (compressed []byte, size int64) {
+func goRoot(elem ...string) string {
+	return filepath.Join(append([]string{build.Default.GOROOT}, elem...)...)
+}
+
+// archive makes a gzip -6 of a tar of the regular files below the directories, as far as
+// the first limit bytes of them go.
+func archive(tb testing.TB, limit int64, roots ...string) (compressed []byte, size int64) {
 	tb.Helper()
 	var buf bytes.Buffer
 	zw := stdgzip.NewWriter(&buf)
@@ -32,7 +37,7 @@ func archive(tb testing.TB, roots ...string) (compressed []byte, size int64) {
 			if err != nil || !d.Type().IsRegular() {
 				return err
 			}
-			if size >= maxBenchmarkBytes {
+			if size >= limit {
 				return fs.SkipAll
 			}
 			info, err := d.Info()
@@ -77,11 +82,13 @@ func BenchmarkGzip(b *testing.B) {
 		name string
 		data func() ([]byte, int64)
 	}{
-		{"source", sync.OnceValues(func() ([]byte, int64) { return archive(b, filepath.Join(build.Default.GOROOT, "src")) })},
+		{"source", sync.OnceValues(func() ([]byte, int64) { return archive(b, maxBenchmarkBytes, goRoot("src")) })},
 		{"binaries", sync.OnceValues(func() ([]byte, int64) {
-			return archive(b, filepath.Join(build.Default.GOROOT, "bin"), filepath.Join(build.Default.GOROOT, "pkg", "tool"))
+			return archive(b, maxBenchmarkBytes, goRoot("bin"), goRoot("pkg", "tool"))
 		})},
-		{"packages", sync.OnceValues(func() ([]byte, int64) { return archive(b, "/usr/lib/python3", "/usr/lib/python3.11") })},
+		{"packages", sync.OnceValues(func() ([]byte, int64) {
+			return archive(b, maxBenchmarkBytes, "/usr/lib/python3", "/usr/lib/python3.11")
+		})},
 	}
 	decoders := []struct {
 		name string

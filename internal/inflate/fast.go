@@ -91,9 +91,11 @@ func (z *Reader) decodeFast() error {
 		e = z.distances[bits&distanceMask]
 		bits, n, pos = refill(in, bits, n, pos)
 		if e&exceptional != 0 {
-			bits >>= e & 63
-			n -= uint64(e)
-			e = z.distances[subtableIndex(e, bits)&(distanceTable-1)]
+			if e&subtable != 0 {
+				bits >>= e & 63
+				n -= uint64(e)
+				e = z.distances[subtableIndex(e, bits)&(distanceTable-1)]
+			}
 			if e&exceptional != 0 {
 				fault = noSymbol
 				break

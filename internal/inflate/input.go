@@ -35,6 +35,13 @@ type input struct {
 	buf [inputSize + 8]byte // 8: a word is loaded at any index
 }
 
+// attach makes r, of which nothing has been read, the source.
+func (in *input) attach(r io.Reader) {
+	in.source, in.eof, in.sourceErr = r, false, nil
+	in.bitbuf, in.nbits = 0, 0
+	in.pos, in.end, in.read = 0, 0, 0
+}
+
 // offset counts the bytes consumed.
 func (in *input) offset() int64 {
 	return in.read - int64(in.end-in.pos) - int64(in.nbits>>3&7)

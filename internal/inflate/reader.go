@@ -52,10 +52,22 @@ type Reader struct {
 
 // NewReader returns a Reader of the gzip stream r. It reads nothing yet.
 func NewReader(r io.Reader) *Reader {
-	z := &Reader{step: stepHeader}
-	z.source = r
+	z := &Reader{}
 	z.alphabets = newAlphabets()
+	z.Reset(r)
 	return z
+}
+
+// Reset makes z a Reader of the gzip stream r, as if it were new. It saves the
+// allocation of some 330 KiB.
+func (z *Reader) Reset(r io.Reader) {
+	z.attach(r)
+	z.member = member{}
+	z.step = stepHeader
+	z.last = false
+	z.history = 0
+	z.err = nil
+	z.pending = nil
 }
 
 // Fill replaces the contents of b by the next part of the decompressed stream:
