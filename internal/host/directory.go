@@ -1,0 +1,67 @@
+package host
+
+import (
+	"math"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Directory is what may be done in one directory.
+type Directory struct {
+	Path string `json:"path"`
+	// Writable says whether files can be made there, with the effective ids
+	// and capabilities of this process.
+	Writable Answer `json:"writable"`
+	// FileSystem is nil if it is unknown.
+	FileSystem *FileSystem `json:"file_system"`
+}
+
+// FileSystem is what a directory lies on.
+type FileSystem struct {
+	ReadOnly bool `json:"read_only"`
+	// InMemory says that what is written there counts as memory.
+	InMemory bool `json:"in_memory"`
+	// SizeBytes and FreeBytes are the whole size and what is free for this
+	// process. A size of 0 means that the file system has no size of its own,
+	// so that FreeBytes says nothing.
+	SizeBytes uint64 `json:"size_bytes"`
+	FreeBytes uint64 `json:"free_bytes"`
+}
+
+// askDirectory asks about one directory and writes nothing.
+func askDirectory(name string) Directory {
+	dir := Directory{Path: name, FileSystem: askFileSystem(name)}
+	// The slash makes anything but a directory ENOTDIR.
+	err := unix.Faccessat(unix.AT_FDCWD, strings.TrimSuffix(name, "/")+"/", unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	if err == nil && dir.FileSystem != nil && dir.FileSystem.ReadOnly {
+		err = unix.EROFS // where the kernel has no faccessat2, its imitation does not see that
+	}
+	dir.Writable = answer(err)
+	return dir
+}
+
+func askFileSystem(name string) *FileSystem {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(name, &stat); err != nil {
+		return nil
+	}
+	return &FileSystem{
+		ReadOnly:  stat.Flags&unix.ST_RDONLY != 0,
+		InMemory:  stat.Type == unix.TMPFS_MAGIC || stat.Type == unix.RAMFS_MAGIC,
+		SizeBytes: blocks(stat.Blocks, stat.Frsize),
+		FreeBytes: blocks(stat.Bavail, stat.Frsize),
+	}
+}
+
+// blocks returns the bytes of some blocks; some network file systems claim
+// more than a number can hold.
+func blocks(count uint64, size int64) uint64 {
+	if size <= 0 {
+		return 0
+	}
+	if count > math.MaxUint64/uint64(size) {
+		return math.MaxUint64
+	}
+	return count * uint64(size)
+}
