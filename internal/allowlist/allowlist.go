@@ -90,6 +90,15 @@ func within(p, dir string) bool {
 	return p == dir || strings.HasPrefix(p, dir+"/")
 }
 
+// String returns the paths of the list, separated by colons.
+func (l List) String() string {
+	paths := make([]string, len(l.entries))
+	for i, entry := range l.entries {
+		paths[i] = "/" + strings.Join(entry, "/")
+	}
+	return strings.Join(paths, ":")
+}
+
 // Allows reports whether p, a clean path without a leading slash, is one of
 // the list's paths or lies below one.
 func (l List) Allows(p string) bool {

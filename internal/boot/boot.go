@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
@@ -126,8 +127,15 @@ func (s *start) plan(img *registry.Image) (launch.Plan, error) {
 	return plan, program.Early(s.root, plan, s.allows)
 }
 
-// extract lays the allowed paths of the image down.
+// extract lays the allowed paths of the image down, unless an earlier start in
+// this root did so already.
 func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Report, error) {
+	key := s.receiptKey(img)
+	found, err := s.makeRoom(key)
+	if err != nil || found {
+		return extract.Report{}, err
+	}
+	paper := s.beginReceipt(key)
 	s.progress.begin(img)
 	user := s.user()
 	report, err := extract.Extract(ctx, s.root, s.layers(img), extract.Options{
@@ -136,10 +144,14 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 		Owned:      []string{"app", "data"},
 		Owner:      extract.Owner{UID: user.UID, GID: user.GID},
 		MayChown:   s.opts.UID == 0,
+		Laid:       paper.Laid,
 		MaxBytes:   s.cfg.MaxBytes,
 		MaxEntries: s.cfg.MaxEntries,
 	})
-	if err != nil {
+	if err == nil {
+		err = paper.Finish()
+	}
+	if err := errors.Join(err, paper.Close()); err != nil {
 		return report, explainLimit(err)
 	}
 	s.logExtraction(report)
@@ -148,7 +160,7 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 
 // isUserData reports whether p lies where files outlive the image.
 func isUserData(p string) bool {
-	return p == "data" || len(p) > 5 && p[:5] == "data/"
+	return p == "data" || strings.HasPrefix(p, "data/")
 }
 
 // layers are the image's layers for the extractor, counted as they are read.

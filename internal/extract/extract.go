@@ -47,6 +47,10 @@ type Options struct {
 	// MayChown says that the process may give files away: it is root, or has
 	// CAP_CHOWN.
 	MayChown bool
+	// Laid is told every path that is laid, before its metadata is final, and
+	// directories before what is in them; nil tells nobody. A path may be
+	// told twice, or be removed again by a higher layer.
+	Laid func(path string)
 	// MaxBytes is how many bytes all layers together may unpack to, the
 	// excluded ones among them; MaxEntries, how many entries they may hold.
 	MaxBytes, MaxEntries int64
@@ -106,6 +110,9 @@ type extraction struct {
 func newExtraction(root *rootfs.Root, layers []Layer, opts Options) *extraction {
 	if opts.Keep == nil {
 		opts.Keep = func(string) bool { return false }
+	}
+	if opts.Laid == nil {
+		opts.Laid = func(string) {}
 	}
 	return &extraction{
 		layers: layers,

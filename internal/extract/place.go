@@ -119,8 +119,7 @@ func (x *extraction) writeDir(p string, ent layer.Entry) error {
 	if err := x.make(dir, p, func() error { return dir.Mkdir(name, impliedMode) }); err != nil {
 		return err
 	}
-	n := x.tree.claim(p, x.layer)
-	n.laid, n.entry = true, &ent
+	x.layDir(p).entry = &ent
 	return nil
 }
 
@@ -154,6 +153,15 @@ func (x *extraction) writeLeaf(p string, ent layer.Entry, content io.Reader) err
 func (x *extraction) lay(p string, kind layer.Kind, target string) {
 	n := x.tree.claim(p, x.layer)
 	*n = node{kind: kind, layer: x.layer, target: target, laid: true}
+	x.opts.Laid(p)
+}
+
+// layDir notes that this layer made the directory p.
+func (x *extraction) layDir(p string) *node {
+	n := x.tree.claim(p, x.layer)
+	n.laid = true
+	x.opts.Laid(p)
+	return n
 }
 
 // writeFile creates the regular file p with its content and metadata.
@@ -222,6 +230,6 @@ func (x *extraction) implyDir(parent *rootfs.Dir, p string) (*rootfs.Dir, error)
 	if err := x.make(parent, p, func() error { return parent.Mkdir(name, impliedMode) }); err != nil {
 		return nil, err
 	}
-	x.tree.claim(p, x.layer).laid = true
+	x.layDir(p)
 	return parent.Open(name)
 }

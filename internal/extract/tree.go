@@ -25,7 +25,7 @@ type node struct {
 	kind     layer.Kind
 	layer    int          // the newest layer that named this path or one below it
 	target   string       // of a Symlink
-	fixed    bool // a Symlink of the host, over which the image is laid
+	fixed    bool         // a Symlink of the host, over which the image is laid
 	laid     bool         // this extraction made it on the disk
 	entry    *layer.Entry // of a Dir: what described it last, to be set at the end
 	children map[string]*node
