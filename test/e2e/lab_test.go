@@ -13,9 +13,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,23 +32,54 @@ const setupTimeout = 8 * time.Minute
 var errNoEngine = errors.New("no container engine")
 
 // theLab is opened by the first test that needs it and closed by TestMain.
-var theLab openOnce
-
-type openOnce struct {
-	once sync.Once
-	lab  *lab
-	err  error
-}
+var theLab sharedLab
 
 func TestMain(m *testing.M) {
-	status := m.Run()
-	if theLab.lab != nil {
-		if err := theLab.lab.close(); err != nil {
-			fmt.Fprintln(os.Stderr, "cannot clean up after the tests:", err)
-			status = 1
-		}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		os.Exit(closeTheLab(130))
+	}()
+	os.Exit(closeTheLab(m.Run()))
+}
+
+// closeTheLab returns the exit status that is due after it.
+func closeTheLab(status int) int {
+	if err := theLab.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot clean up after the tests:", err)
+		return max(status, 1)
 	}
-	os.Exit(status)
+	return status
+}
+
+// sharedLab is opened at most once and closed at most once.
+type sharedLab struct {
+	opened, closed sync.Once
+	lab            *lab
+	err            error
+}
+
+func (s *sharedLab) open() (*lab, error) {
+	s.opened.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+		defer cancel()
+		s.lab, s.err = newLab(ctx)
+	})
+	return s.lab, s.err
+}
+
+// close waits if the laboratory is just being opened, and keeps it from being
+// opened again.
+func (s *sharedLab) close() error {
+	s.opened.Do(func() { s.err = errors.New("the tests are over") })
+	var err error
+	s.closed.Do(func() {
+		if s.lab != nil {
+			err = s.lab.close()
+		}
+	})
+	return err
 }
 
 // lab is what all tests share: the engine with the runner's image, the
@@ -72,18 +105,14 @@ type lab struct {
 // be one.
 func openLab(t *testing.T) *lab {
 	t.Helper()
-	theLab.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
-		defer cancel()
-		theLab.lab, theLab.err = newLab(ctx)
-	})
-	if errors.Is(theLab.err, errNoEngine) {
-		t.Skip(theLab.err)
+	l, err := theLab.open()
+	if errors.Is(err, errNoEngine) {
+		t.Skip(err)
 	}
-	if theLab.err != nil {
-		t.Fatal(theLab.err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return theLab.lab
+	return l
 }
 
 func newLab(ctx context.Context) (*lab, error) {
