@@ -50,6 +50,8 @@ type hintedError struct {
 
 func (e *hintedError) Error() string { return e.msg }
 
+const plainHTTPHint = "plain HTTP is for loopback and for the hosts in RUNNER_INSECURE_REGISTRIES"
+
 // hintFor returns what may help against err, for one who is known to the
 // registry or asks anonymously.
 func hintFor(err error, anonymous bool) string {
@@ -58,6 +60,9 @@ func hintFor(err error, anonymous bool) string {
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "if the registry has a private CA, give its certificate in RUNNER_CA_FILE"
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return plainHTTPHint
 	}
 	status, ok := errors.AsType[*statusError](err)
 	switch {

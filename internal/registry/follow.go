@@ -9,9 +9,7 @@ import (
 
 const maxRedirects = 10
 
-// get asks the registry, authenticates, and follows redirects. It does not
-// leave them to http.Client, which sends Authorization to subdomains and other
-// ports of a host, and quotes presigned URLs in its errors.
+// get asks the registry, authenticates, and follows redirects.
 func (s *session) get(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
 	return s.follow(u, func(u *url.URL) (*http.Response, error) { return s.ask(ctx, u, header) })
 }
@@ -55,7 +53,6 @@ func redirectTarget(resp *http.Response) (*url.URL, error) {
 	if from.Scheme == "https" && to.Scheme != "https" {
 		return nil, fmt.Errorf("%s redirects from HTTPS to plain HTTP at %q, which is refused", from.Host, to.Host)
 	}
-	to.User = nil // http.Client would send it as credentials.
 	return to, nil
 }
 

@@ -35,7 +35,7 @@ func (g *guard) check(u *url.URL) error {
 	if u.Scheme != "https" && (u.Scheme != "http" || !g.insecure.plainAllowed(u.Host)) {
 		return &hintedError{
 			msg:  fmt.Sprintf("plain HTTP to %q is refused", u.Host),
-			hint: "plain HTTP is for loopback and for the hosts in RUNNER_INSECURE_REGISTRIES",
+			hint: plainHTTPHint,
 		}
 	}
 	if u.Host == g.registry || g.insecure.contain(u.Host) {

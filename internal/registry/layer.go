@@ -70,7 +70,6 @@ func (l Layer) openAt(ctx context.Context, offset int64) (io.ReadCloser, error) 
 		if parseErr != nil {
 			return nil, fmt.Errorf("the foreign layer is at %q, which is no URL", abbreviate(foreign))
 		}
-		at.User = nil
 		body, err = l.receive(offset, func(h http.Header) (*http.Response, error) { return l.session.getForeign(ctx, at, h) })
 		if err == nil {
 			return body, nil

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,13 +17,15 @@ import (
 const maxDiscardBytes = 64 << 10
 
 // send makes one exchange, watched: a connection that is silent for too long is
-// cut, be it while dialling, before the answer or in the midst of its body.
+// cut, be it while dialling, before the answer or in the midst of its body. It
+// goes below http.Client, which sends Authorization to other hosts and quotes
+// presigned URLs in its errors.
 func (s *session) send(ctx context.Context, req *http.Request) (*http.Response, error) {
 	if s.userAgent != "" {
 		req.Header.Set("User-Agent", s.userAgent)
 	}
 	ctx, dog := watch(ctx, s.stall)
-	resp, err := s.http.Do(req.WithContext(ctx))
+	resp, err := s.transport.RoundTrip(req.WithContext(ctx))
 	dog.rest()
 	if err != nil {
 		defer dog.leave()
@@ -32,15 +35,13 @@ func (s *session) send(ctx context.Context, req *http.Request) (*http.Response, 
 	return resp, nil
 }
 
-// linkFault names the host and strips the URL that net/http puts around its
-// errors: a presigned one is a credential. What a guard refused is no fault of a
-// link.
+// linkFault names the host. What a guard refused is no fault of a link.
 func linkFault(host string, err error) error {
 	if refused, ok := errors.AsType[*hintedError](err); ok {
 		return refused
 	}
-	if around, ok := errors.AsType[*url.Error](err); ok {
-		err = around.Err
+	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(record.RecordHeader[:]) == "HTTP/" {
+		err = http.ErrSchemeMismatch // As http.Client would say it.
 	}
 	return &linkError{host: host, err: err}
 }

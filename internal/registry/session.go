@@ -19,7 +19,7 @@ type session struct {
 	repo      string
 	auth      *authorizer
 	anonymous bool
-	http      *http.Client
+	transport *guard
 	userAgent string
 	stall     time.Duration
 	log       *slog.Logger
@@ -31,12 +31,9 @@ type session struct {
 func (c *Client) connect(ctx context.Context, repo name.Repository, l login) (*session, error) {
 	host := strings.ToLower(repo.RegistryStr())
 	s := &session{
-		base: &url.URL{Scheme: "https", Host: host},
-		repo: repo.RepositoryStr(),
-		http: &http.Client{
-			Transport:     &guard{registry: host, insecure: c.insecure, next: c.transport},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		base:      &url.URL{Scheme: "https", Host: host},
+		repo:      repo.RepositoryStr(),
+		transport: &guard{registry: host, insecure: c.insecure, next: c.transport},
 		anonymous: l.anonymous(),
 		userAgent: c.userAgent,
 		stall:     c.stall,

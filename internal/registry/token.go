@@ -37,7 +37,6 @@ func (s *session) exchange(ctx context.Context, l login, bearer challenge, scope
 	if err != nil || realm.Host == "" {
 		return token{}, fmt.Errorf("the registry names a token server that is no URL: %q", bearer.params["realm"])
 	}
-	realm.User = nil
 	if l.identityToken == "" {
 		return s.token(ctx, tokenByGet(realm, l, bearer.params["service"], scopes))
 	}

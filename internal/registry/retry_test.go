@@ -1,0 +1,146 @@
+package registry_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
+)
+
+// hubLimit is what docker.io says to those who pulled too much.
+const hubLimit = `{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your unauthenticated pull rate limit."}]}`
+
+func TestBusyRegistry(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name       string
+		status     int
+		retryAfter func() string
+		busy       int // How many requests for the manifest are turned away.
+		min, max   time.Duration
+		want, hint string // "": it resolves.
+	}{
+		{
+			"trap 45: Retry-After in seconds is waited for",
+			429, func() string { return "17" }, 1, 17 * time.Second, 17 * time.Second, "", "",
+		},
+		{
+			"trap 45: Retry-After as a date is waited for",
+			429, func() string { return time.Now().Add(40 * time.Second).UTC().Format(http.TimeFormat) }, 1, 40 * time.Second, 40 * time.Second, "", "",
+		},
+		{
+			"trap 45: a date that is past means now",
+			503, func() string { return time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat) }, 4, 0, 0, "", "",
+		},
+		{
+			"trap 45: without Retry-After the pauses grow",
+			429, func() string { return "" }, 4, 21250 * time.Millisecond, 27 * time.Second, "", "",
+		},
+		{
+			"trap 45: a Retry-After that is no time counts as none",
+			503, func() string { return "soon" }, 1, 250 * time.Millisecond, 320 * time.Millisecond, "", "",
+		},
+		{
+			"trap 45: a wait beyond the cap is an error that says until when",
+			429, func() string { return "3600" }, 1, 0, 0,
+			`too many requests (the registry says TOOMANYREQUESTS: "You have reached your unauthenticated pull rate limit."); try again after 2000-01-01T01:00:00Z`,
+			"set REGISTRY_USER and REGISTRY_PASSWORD",
+		},
+		{
+			"trap 45: a registry that stays busy is given up",
+			429, func() string { return "10" }, 99, 40 * time.Second, 40 * time.Second,
+			`try again after 2000-01-01T00:00:50Z (given up after 5 attempts in 40s)`, "",
+		},
+		{"a server error is retried", 502, func() string { return "" }, 1, 250 * time.Millisecond, 320 * time.Millisecond, "", ""},
+		{"another answer is not", 418, func() string { return "" }, 1, 0, 0, "418 I'm a teapot", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, f := newNetwork(), newFake()
+				f.keep(t, "latest", newImage(t, amd64, "layer"))
+				f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+					if r.URL.Path == "/v2/" || f.seen("/manifests/") > tt.busy {
+						return false
+					}
+					if value := tt.retryAfter(); value != "" {
+						w.Header().Set("Retry-After", value)
+					}
+					w.WriteHeader(tt.status)
+					if tt.status == http.StatusTooManyRequests {
+						_, _ = fmt.Fprint(w, hubLimit)
+					}
+					return true
+				}
+				n.serveTLS(t, "index.docker.io:443", f)
+				start := time.Now()
+				_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "acme/mcp"), amd64)
+				if took := time.Since(start); took < tt.min || took > tt.max {
+					t.Errorf("it took %s, want %s to %s", took, tt.min, tt.max)
+				}
+				if tt.want != "" {
+					wantError(t, err, tt.want, tt.hint)
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestUnreachableRegistry(t *testing.T) {
+	t.Parallel()
+	t.Run("trap 46: nobody listens: tried again, then an error that says so", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork()
+			_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
+			wantError(t, err, "cannot resolve ghcr.io/acme/mcp: ghcr.io: dial tcp: connection refused (given up after 5 attempts in 2", "")
+		})
+	})
+	t.Run("trap 46: a connection that breaks in a manifest is tried again", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			f.keep(t, "latest", newImage(t, amd64, "layer"))
+			f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path != "/v2/" && f.seen("/manifests/") == 1 {
+					w.Header().Set("Content-Length", "100")
+					_, _ = fmt.Fprint(w, "{")
+					abort(w)
+				}
+				return false
+			}
+			n.serveTLS(t, "ghcr.io:443", f)
+			mustResolve(t, newClient(t, n, registry.Options{}), "ghcr.io/acme/mcp")
+		})
+	})
+	t.Run("trap 45: a token server that is busy is waited for", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			f.keep(t, "latest", newImage(t, amd64, "layer"))
+			f.hook = requireBearer(bearer, is("good"))
+			server := &tokens{}
+			server.answer = func(w http.ResponseWriter, r *http.Request) {
+				if len(server.asked) == 1 {
+					w.Header().Set("Retry-After", "5")
+					w.WriteHeader(http.StatusTooManyRequests)
+					return
+				}
+				giving(`{"token":"good"}`)(w, r)
+			}
+			n.serveTLS(t, "ghcr.io:443", f)
+			n.serveTLS(t, "auth.example.com:443", server)
+			start := time.Now()
+			mustResolve(t, newClient(t, n, registry.Options{}), "ghcr.io/acme/mcp")
+			if took := time.Since(start); took != 5*time.Second {
+				t.Errorf("it took %s, want 5s", took)
+			}
+		})
+	})
+}
