@@ -2,6 +2,8 @@ package handoff
 
 import (
 	"errors"
+	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,4 +51,46 @@ func dropBoundingSet() error {
 			return err
 		}
 	}
+}
+
+// Abilities are what this process may do beyond an ordinary user.
+type Abilities struct {
+	Chown  bool // give files away: CAP_CHOWN
+	Become bool // become another user: CAP_SETUID and CAP_SETGID
+}
+
+// Raise makes what the process is permitted effective, in all of its threads,
+// and says what that comes to. A process that was started by an ordinary user
+// from a file with permitted capabilities (capabilities(7), "File
+// capabilities") has none in effect before. What the host withheld is simply
+// not there.
+func Raise() (Abilities, error) {
+	sets, err := capabilities()
+	if err != nil {
+		return Abilities{}, err
+	}
+	if sets[0].Effective != sets[0].Permitted || sets[1].Effective != sets[1].Permitted {
+		sets[0].Effective, sets[1].Effective = sets[0].Permitted, sets[1].Permitted
+		if err := setAllThreads(sets); err != nil {
+			return Abilities{}, err
+		}
+	}
+	has := func(capability int) bool { return sets[0].Effective&(1<<capability) != 0 }
+	return Abilities{
+		Chown:  has(unix.CAP_CHOWN),
+		Become: has(unix.CAP_SETUID) && has(unix.CAP_SETGID),
+	}, nil
+}
+
+// setAllThreads sets the capabilities of every thread: files are written by
+// whichever the scheduler picks.
+func setAllThreads(sets capabilitySets) error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	//nolint:gosec // the pointers are to live structs of the kind that the call reads
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET,
+		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets[0])), 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drengskapur/fastmcp-runner/internal/fakeroot"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
@@ -28,6 +29,16 @@ type Options struct {
 	// Umask is the umask that the program gets. Its zero value is no good
 	// default: give what the runner itself was started with.
 	Umask int
+	// Root is a directory that becomes the program's root; empty keeps the
+	// runner's. Path and Dir are those inside of it.
+	Root string
+	// Mount shows the kernel's file systems and the container's /data in Root,
+	// by a mount namespace of its own. It needs CAP_SYS_ADMIN; without Mount,
+	// CAP_SYS_CHROOT is enough, and /proc and /sys are missing.
+	Mount bool
+	// FakeRoot has calls that only root may make succeed without effect, for
+	// entrypoints that expect to be root.
+	FakeRoot bool
 }
 
 // Exec becomes the plan's user and replaces this process by the plan's
@@ -37,7 +48,8 @@ type Options struct {
 // A process that is root, or that holds CAP_SETUID, becomes the plan's user
 // with that user's group as its only group. Any other process must be that
 // user already. In each case the program starts without capabilities and
-// without a way to gain them.
+// without a way to gain them; only root itself, where the plan says so, keeps
+// what the container gave it.
 //
 // The steps act on one thread. That is enough, although privileges on Linux
 // belong to threads: execve(2) ends all other threads and the program goes on
@@ -55,6 +67,11 @@ func Exec(plan launch.Plan, opts Options) error {
 	if err := closeOnExec(); err != nil {
 		return fmt.Errorf("cannot close the runner's descriptors: %w", err)
 	}
+	// Before the drop, which takes the right to do so. After it nothing of the
+	// runner's own root can be named any more.
+	if err := enterRoot(opts); err != nil {
+		return err
+	}
 	if err := become(plan.User); err != nil {
 		return err
 	}
@@ -67,6 +84,13 @@ func Exec(plan launch.Plan, opts Options) error {
 	// Last: a signal that was held back until now may end this process.
 	if err := resetSignals(); err != nil {
 		return fmt.Errorf("cannot reset the signal mask: %w", err)
+	}
+	// After the proof in become, which would take its answers for a way back
+	// to root.
+	if opts.FakeRoot {
+		if err := fakeroot.Install(); err != nil {
+			return err
+		}
 	}
 	// unix.Exec also gives back the RLIMIT_NOFILE that the Go runtime raised
 	// at its start. PR_SET_DUMPABLE and PR_SET_PDEATHSIG are left alone:

@@ -13,7 +13,7 @@ import (
 // become makes the calling thread run as user, for good, and proves it.
 func become(user launch.User) error {
 	if user.UID == 0 {
-		return errors.New("cannot hand over to user 0: the server must not run as root")
+		return stayRoot(user)
 	}
 	changes := !isAlready(user)
 	if changes {
@@ -51,6 +51,27 @@ func become(user launch.User) error {
 	}
 	if changes {
 		return proveGroups(user)
+	}
+	return nil
+}
+
+// stayRoot hands over to root with the group of the plan. The capabilities stay,
+// because somebody who asks for root wants what it can do in this container;
+// but nothing that it starts can gain more.
+func stayRoot(user launch.User) error {
+	if uid := unix.Geteuid(); uid != 0 {
+		return &refusal{
+			err:  fmt.Errorf("cannot become root: this process is user %d", uid),
+			hint: "start the container as root, or leave RUNNER_USER unset",
+		}
+	}
+	if !isAlready(user) {
+		if err := setUser(user); err != nil {
+			return fmt.Errorf("cannot become user %s: %w", user, err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot set no_new_privs: %w", err)
 	}
 	return nil
 }

@@ -26,6 +26,9 @@ func (d *Dir) Open(name string) (*Dir, error) {
 	return &Dir{fd: fd}, nil
 }
 
+// Fd returns the directory's descriptor, which stays the directory's own.
+func (d *Dir) Fd() int { return d.fd }
+
 // Clone opens the same directory once more.
 func (d *Dir) Clone() (*Dir, error) { return d.Open(".") }
 
