@@ -1,8 +1,9 @@
 # The runner's own image: a small Linux with Python, and the runner in front.
 #
-#   make image                                            builds it
-#   docker build --build-arg BASE=node:22-slim .          on another base
-#   docker build --build-arg BINARY=bin/fastmcp-runner-arm64 --platform linux/arm64 .
+#   make image                                      builds it for this machine
+#   make image BASE=node:22-slim                    on another base
+#   make build-all && docker build --platform linux/arm64 \
+#       --build-arg BINARY=bin/linux-arm64/fastmcp-runner .
 #
 # The binary is built before, outside: it is static, so it needs nothing of the
 # base, and the image holds no compiler. Only instructions that the classic

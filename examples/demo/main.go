@@ -36,7 +36,7 @@ func run(d demo) error {
 
 // demo is what the flags chose.
 type demo struct {
-	out    io.Writer
+	out    io.Writer // takes writes of several goroutines at once
 	runner string
 	once   bool
 }

@@ -54,13 +54,17 @@ func serveHTTP(ctx context.Context, s settings, endpoint http.Handler) error {
 		return err
 	}
 	fmt.Fprintf(os.Stderr, "greeter: %s at http://%s%s\n", s.transport, listener.Addr(), s.path)
-	return serveUntil(ctx, &http.Server{
-		Handler:           mux,
+	return serveUntil(ctx, newHTTPServer(ctx, mux), listener)
+}
+
+// newHTTPServer returns a server whose requests end with ctx: an open event
+// stream would otherwise keep Shutdown waiting until it gives up.
+func newHTTPServer(ctx context.Context, handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
-		// Requests end with ctx: an open event stream would otherwise keep
-		// Shutdown waiting until it gives up.
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}, listener)
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
 }
 
 // serveUntil serves until ctx is done, then lets requests in flight end, and
