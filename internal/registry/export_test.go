@@ -1,0 +1,47 @@
+package registry
+
+import (
+	"context"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// What fuzz tests reach of the parsers of outside bytes.
+
+type Challenge struct {
+	Scheme string
+	Params map[string]string
+}
+
+func ParseChallenges(headers ...string) []Challenge {
+	var list []Challenge
+	for _, c := range parseChallenges(headers) {
+		list = append(list, Challenge{c.scheme, c.params})
+	}
+	return list
+}
+
+// DockerLogin returns the user and password that a config has for a repository.
+func DockerLogin(config []byte, repo name.Repository) (user, pass string, err error) {
+	c, err := New(Options{DockerConfigs: [][]byte{config}})
+	if err != nil {
+		return "", "", err
+	}
+	l, err := c.loginFor(context.Background(), repo)
+	return l.username, string(l.password), err
+}
+
+// ParseManifest returns the layers of a runnable image manifest, or what an index
+// has for a platform.
+func ParseManifest(body []byte, contentType string, want v1.Platform) (layers []v1.Descriptor, chosen *v1.Descriptor, err error) {
+	d, err := parseDocument(body, contentType)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d.isIndex() {
+		c, err := choose(d.Manifests, want)
+		return nil, &c, err
+	}
+	return d.Layers, nil, d.checkRunnable()
+}
