@@ -1,0 +1,92 @@
+package jsonrpc
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// MaxLine is the longest line that a Reader takes unless it is told otherwise.
+const MaxLine = 64 << 20
+
+// readBuffer is half of what a pipe holds: a child of which nobody reads for
+// a moment can go on writing.
+const readBuffer = 32 << 10
+
+// TooLongError says that a line was longer than the limit. The line is gone;
+// the next one can be read.
+type TooLongError struct {
+	// Limit is the longest line that is taken.
+	Limit int
+	// Head is how the line began.
+	Head []byte
+}
+
+func (e *TooLongError) Error() string {
+	return fmt.Sprintf("a line of more than %d bytes", e.Limit)
+}
+
+// Key is that of the id of the message on the line, as in Message.Key; empty
+// if the part of the line that was kept does not show it.
+func (e *TooLongError) Key() string {
+	m := Message{Raw: e.Head}
+	if len(e.Head) == 0 || e.Head[0] != '{' {
+		return ""
+	}
+	id := m.Field(Span{0, len(e.Head)}, "id")
+	if id.End == len(e.Head) {
+		return "" // cut off
+	}
+	return m.Key(id)
+}
+
+// Reader reads lines.
+type Reader struct {
+	src *bufio.Reader
+	max int
+}
+
+// NewReader returns a Reader that takes lines of up to limit bytes.
+func NewReader(src io.Reader, limit int) *Reader {
+	return &Reader{src: bufio.NewReaderSize(src, readBuffer), max: limit}
+}
+
+// Line returns the next line without its end, in memory of its own. At the
+// end of the stream a line that was begun is a line.
+func (r *Reader) Line() ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.src.ReadSlice('\n')
+		part = bytes.TrimSuffix(part, []byte("\n"))
+		if len(line)+len(part) > r.max {
+			return nil, r.discard(append(line, part[:min(len(part), headBytes)]...), err)
+		}
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return line, nil
+		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF) && len(line) > 0:
+			return line, nil
+		default:
+			return nil, err
+		}
+	}
+}
+
+// headBytes is how much of a line that is too long is kept.
+const headBytes = 4 << 10
+
+// discard reads to the end of the line.
+func (r *Reader) discard(line []byte, err error) error {
+	tooLong := &TooLongError{Limit: r.max, Head: append([]byte(nil), line[:min(len(line), headBytes)]...)}
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = r.src.ReadSlice('\n')
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return tooLong
+}
