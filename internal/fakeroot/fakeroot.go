@@ -38,9 +38,9 @@
 // # What is not fooled
 //
 // Who asks first: su, runuser and supervisord's user= refuse anybody but root.
-// Who looks afterwards: OpenSSH, and all that compare getuid with what they
-// asked for, or that try whether setuid(0) still works; the answer to that is
-// yes. sudo cannot work, because it relies on its setuid bit. In a user
+// Who looks afterwards: all that compare getuid with what they asked for, or
+// that make sure that setuid(0) no longer works, as Celery's --uid does: it
+// does "work". sudo cannot, because it relies on its setuid bit. In a user
 // namespace that a program makes for itself, where these calls would mean
 // something, they have no effect either. And nothing is given to anybody: a
 // file that the user could not write before "chown" cannot be written after it.

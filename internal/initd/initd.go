@@ -45,8 +45,9 @@ type Options struct {
 //
 // When this process is killed, so is the child, but not what the child has
 // started; PID 1 takes everything with it. The kernel forgets that wish
-// (PR_SET_PDEATHSIG) when a process changes its ids or capabilities: a child
-// that does has to renew it.
+// (PR_SET_PDEATHSIG, prctl(2)) when the child changes its ids, and when it
+// executes a setuid program or one with file capabilities: a child that does
+// has to renew it.
 func Run(cmd *exec.Cmd, opts Options) (code int, err error) {
 	// The kernel takes the end of the thread that started the child for the
 	// death of the parent.
