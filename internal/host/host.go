@@ -15,7 +15,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,11 +85,8 @@ type Machine struct {
 // Probe finds out the facts. It never fails: a host without /proc has them too,
 // only fewer.
 //
-// What it tries is tried with the rights that this process has at that time.
-// Permitted capabilities that are not effective do not count. Where an ordinary
-// user's process got capabilities from its file, user namespaces are refused
-// (EACCES) unless it made itself dumpable: until then its files in /proc, among
-// them the map of ids, belong to root (PR_SET_DUMPABLE in prctl(2)).
+// What it tries is tried with the rights that this process has at that time:
+// permitted capabilities that are not effective do not count.
 func Probe(ctx context.Context, opts Options) Facts {
 	p := probe{texts: texts{opts.Files}, problems: []string{}}
 	if opts.Files == nil {
@@ -125,13 +121,10 @@ func (f *Facts) setStatus(status Status) {
 	f.Seccomp = status.Seccomp
 }
 
-// try asks all at once: the kernel takes its time to tear a namespace down.
 func (f *Facts) try(ctx context.Context, attempts attempts) {
-	var tries sync.WaitGroup
-	tries.Go(func() { f.UserNamespaces = attempts.try(ctx, userNamespace()) })
-	tries.Go(func() { f.Mounting = attempts.try(ctx, mountNamespace()) })
-	tries.Go(func() { f.Chroot = attempts.try(ctx, sameRoot()) })
-	tries.Wait()
+	f.UserNamespaces = attempts.try(ctx, userNamespace())
+	f.Mounting = attempts.try(ctx, mountNamespace())
+	f.Chroot = attempts.try(ctx, sameRoot())
 }
 
 // probe reads the texts of one host and notes what went wrong.

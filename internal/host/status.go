@@ -125,25 +125,19 @@ func readIDs(fields map[string]string, name string) ([]uint32, error) {
 func readCapabilities(fields map[string]string) (*CapabilitySets, error) {
 	var sets CapabilitySets
 	known := false
-	for _, line := range []struct {
-		name string
-		set  *Capabilities
-	}{
-		{"CapInh", &sets.Inheritable},
-		{"CapPrm", &sets.Permitted},
-		{"CapEff", &sets.Effective},
-		{"CapBnd", &sets.Bounding},
-		{"CapAmb", &sets.Ambient},
+	for name, set := range map[string]*Capabilities{
+		"CapBnd": &sets.Bounding, "CapPrm": &sets.Permitted, "CapEff": &sets.Effective,
+		"CapInh": &sets.Inheritable, "CapAmb": &sets.Ambient,
 	} {
-		text, ok := fields[line.name]
+		text, ok := fields[name]
 		if !ok {
 			continue
 		}
 		bits, err := strconv.ParseUint(text, 16, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s is %q, which is not a set of capabilities", line.name, text)
+			return nil, fmt.Errorf("%s is %q, which is not a set of capabilities", name, text)
 		}
-		*line.set, known = Capabilities(bits), true
+		*set, known = Capabilities(bits), true
 	}
 	if !known {
 		return nil, nil //nolint:nilnil // that the text does not say is no error
