@@ -63,7 +63,7 @@ func TestALineThatIsNotTheProgramsIsFound(t *testing.T) {
 func fromElsewhere() []string {
 	return []string{
 		"dial tcp", "lookup", "on", "no such host", "connect", "connection refused",
-		"tls", "failed to verify certificate", "x509", "certificate signed by unknown authority",
+		"http", "server gave HTTP response to HTTPS client", "tls", "failed to verify certificate", "x509", "certificate signed by unknown authority",
 		"write", "no space left on device", "read-only file system", "permission denied",
 		"operation not permitted", "Not Found", "SIGTERM",
 	}
