@@ -4,7 +4,7 @@ const (
 	// windowSize is how far back a match may refer (RFC 1951, section 2).
 	windowSize = 32 << 10
 
-	// maxMatch is the length of the longest match (RFC 1951, section 3.2.5).
+	// maxMatch is the length of the longest match (section 3.2.5).
 	maxMatch = 258
 
 	// blockSize is a power of two, so that an index masked by blockMask is
@@ -12,13 +12,13 @@ const (
 	blockSize = 1 << 19
 	blockMask = blockSize - 1
 
-	// wordSlack is room for the word-wise copies, which write up to
-	// wordSlack-1 bytes more than they need to.
-	wordSlack = 16
+	// wordSize is the longest word that is copied at once. A block has room for
+	// one at every masked index.
+	wordSize = 16
 
 	// blockFull is the index from which on a block counts as full. The decoder
-	// looks at it once in a round of its loop; a round writes at most two
-	// literals and the longest match, and no index may wrap around.
+	// compares with it once in a round of its loop, and a round writes two
+	// literals, the longest match and, behind that, less than two words to spare.
 	blockFull = blockSize - 2*maxMatch
 )
 
@@ -28,9 +28,11 @@ const (
 type Block struct {
 	// buf begins with windowSize bytes of history, so that the decoder treats
 	// matches across blocks like all others and needs no ring buffer.
-	buf [blockSize + wordSlack]byte
+	buf blockBuffer
 	end int
 }
+
+type blockBuffer [blockSize + wordSize]byte
 
 // Bytes returns the decompressed bytes. They are valid until the block is filled
 // again.

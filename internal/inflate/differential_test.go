@@ -102,9 +102,9 @@ func samples() map[string][]byte {
 		"a repetition at 32768":   bytes.Repeat(random[:32768], 40),
 		"a repetition at 32767":   bytes.Repeat(random[:32767], 3),
 		"a repetition at 32769":   bytes.Repeat(random[:32769], 3),
-		"exactly one full block":  bytes.Repeat(random[:1000], inflate.BlockRoom)[:inflate.BlockRoom],
-		"one byte more than full": bytes.Repeat(random[:1000], inflate.BlockRoom)[:inflate.BlockRoom+1],
-		"one byte less than full": bytes.Repeat(random[:1000], inflate.BlockRoom)[:inflate.BlockRoom-1],
+		"exactly one full block":  bytes.Repeat(random[:1000], inflate.BlockRoom/1000+2)[:inflate.BlockRoom],
+		"one byte more than full": bytes.Repeat(random[:1000], inflate.BlockRoom/1000+2)[:inflate.BlockRoom+1],
+		"one byte less than full": bytes.Repeat(random[:1000], inflate.BlockRoom/1000+2)[:inflate.BlockRoom-1],
 	}
 	for period := 1; period <= 40; period++ {
 		s[fmt.Sprintf("a period of %d", period)] = bytes.Repeat(random[:period], 5000/period)

@@ -3,22 +3,39 @@ package inflate_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 	"testing"
 
 	"github.com/drengskapur/fastmcp-runner/internal/inflate"
 )
 
-// FuzzInflate holds the decoder of DEFLATE data against compress/flate, on any bytes and
-// with any division of them into pieces.
+// FuzzInflate holds the decoder of DEFLATE data against compress/flate, and the
+// same data against itself when it comes in pieces.
 func FuzzInflate(f *testing.F) {
-	for _, stream := range smallStreams(f) {
-		f.Add(stream)
+	for i, stream := range smallStreams(f) {
+		f.Add(stream, uint8(i))
 	}
 	p := newPair()
-	f.Fuzz(func(t *testing.T, stream []byte) {
+	f.Fuzz(func(t *testing.T, stream []byte, size uint8) {
 		p.compare(t, stream)
+		want, _, wantErr := p.raw.Inflate(bytes.NewReader(stream))
+		got, _, err := p.raw.Inflate(&pieceReader{bytes.NewReader(stream), 1 + int(size)})
+		if !bytes.Equal(got, want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Errorf("in pieces: %d bytes and error %v; at once: %d bytes and error %v", len(got), err, len(want), wantErr)
+		}
 	})
+}
+
+// pieceReader reads at most size bytes at once.
+type pieceReader struct {
+	r    io.Reader
+	size int
+}
+
+func (p *pieceReader) Read(b []byte) (int, error) {
+	return p.r.Read(b[:min(len(b), p.size)])
 }
 
 // FuzzGzip holds the whole decoder against compress/gzip.

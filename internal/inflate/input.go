@@ -32,8 +32,11 @@ type input struct {
 	end    int
 	read   int64 // how many bytes the source gave
 
-	buf [inputSize + 8]byte // 8: a word is loaded at any index
+	buf inputBuffer
 }
+
+// inputBuffer has room for a word of 8 bytes at every masked index.
+type inputBuffer [inputSize + 8]byte
 
 // attach makes r, of which nothing has been read, the source.
 func (in *input) attach(r io.Reader) {
@@ -129,7 +132,7 @@ func (in *input) refill() {
 // the bytes of which all bits found room. Afterwards 56 to 63 bits are valid.
 //
 // Only the low 6 bits of nbits matter: the callers may leave anything above.
-func refill(buf *[inputSize + 8]byte, bitbuf, nbits uint64, pos int) (uint64, uint64, int) {
+func refill(buf *inputBuffer, bitbuf, nbits uint64, pos int) (uint64, uint64, int) {
 	i := pos & inputMask
 	bitbuf |= binary.LittleEndian.Uint64(buf[i:i+8]) << (nbits & 63)
 	pos += 7 - int(nbits>>3&7)
