@@ -1,16 +1,12 @@
 package host
 
-import (
-	"strings"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // mayTrace says whether a process may trace its own children, as far as
 // capabilities and the text of Yama's ptrace_scope tell; see ptrace(2). Without
 // Yama the text is "0".
 func mayTrace(scope string, sets *CapabilitySets) Answer {
-	switch scope = strings.TrimSpace(scope); scope {
+	switch scope {
 	case "0", "1":
 		return Answer{Verdict: Yes}
 	case "2":
