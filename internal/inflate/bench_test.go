@@ -97,8 +97,9 @@ func goRoot(elem ...string) string {
 	return filepath.Join(append([]string{build.Default.GOROOT}, elem...)...)
 }
 
-// archive returns a tar of the regular files below the directories that exist, compressed by
-// gzip at level 6, and its size before that. It stops after the file that exceeds the limit.
+// archive returns a tar of the regular files below the directories that exist,
+// compressed by gzip at level 6, and its size before that. It stops after the
+// file that exceeds the limit.
 func archive(tb testing.TB, limit int64, roots ...string) (compressed []byte, size int64) {
 	tb.Helper()
 	var buf bytes.Buffer

@@ -2,17 +2,17 @@ package inflate
 
 import "encoding/binary"
 
-// A match whose distance is less than its length repeats bytes that it has itself
-// produced (RFC 1951, section 3.2.3). Copying it by words is right as long as a
-// word is not longer than the distance, for then all that is read has been written
-// before. What is copied beyond the end of a match does no harm: it lies where the next
-// symbols will be written.
+// A match whose distance is less than its length repeats bytes that it has
+// itself produced (RFC 1951, section 3.2.3). Copying it by words is right as
+// long as a word is not longer than the distance, for then all that is read has
+// been written before. What is copied beyond the end of a match does no harm:
+// it lies where the next symbols will be written.
 
 // copyNear copies the match from src to buf[dst:end] where the distance, dst-src,
 // is less than 16.
 //
-// It is not inlined because the registers of the decoding loop are better spent on
-// the larger distances, which are more frequent.
+// It is not inlined because the registers of the decoding loop are better spent
+// on the larger distances, which are more frequent.
 //
 //go:noinline
 func copyNear(buf *blockBuffer, dst, src, end int) {

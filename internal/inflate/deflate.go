@@ -54,8 +54,8 @@ func (z *Reader) readStoredHeader() error {
 	return nil
 }
 
-// copyStored copies what is left of a stored block, as far as the input buffer and the
-// block reach.
+// copyStored copies what is left of a stored block, as far as the input buffer
+// and the block reach.
 func (z *Reader) copyStored() error {
 	if z.left == 0 {
 		z.step = stepBlock
@@ -126,8 +126,8 @@ func (z *Reader) readDynamicHeader() error {
 	return nil
 }
 
-// readLengthCode reads the code in which the code lengths are written: n lengths of three
-// bits each, in an order that puts the rarely used ones last.
+// readLengthCode reads the code in which the code lengths are written: n
+// lengths of three bits each, in an order that puts the rarely used ones last.
 func (z *Reader) readLengthCode(n int) error {
 	order := [lengthSymbols]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 	var lens [lengthSymbols]uint8
@@ -152,8 +152,8 @@ const (
 	firstRepetition = repeatLast
 )
 
-// readLengths reads code lengths until lens is full. Literals and distances form one
-// sequence: a repetition may reach from one to the other.
+// readLengths reads code lengths until lens is full. Literals and distances
+// form one sequence: a repetition may reach from one to the other.
 func (z *Reader) readLengths(lens []uint8) error {
 	for i := 0; i < len(lens); {
 		symbol, err := z.readSymbol(z.lengths[:], lengthBits)
@@ -181,7 +181,8 @@ func (z *Reader) readLengths(lens []uint8) error {
 	return nil
 }
 
-// readRepetition reads the rest of a repetition: how often which code length is repeated.
+// readRepetition reads the rest of a repetition: how often which code length is
+// repeated.
 func (z *Reader) readRepetition(symbol uint8, before []uint8) (n int, value uint8, err error) {
 	var v uint64
 	switch symbol {

@@ -34,8 +34,9 @@ func (p *pair) stdInflate(compressed []byte) (data []byte, consumed int64, err e
 	return data, int64(len(compressed) - r.Len()), err
 }
 
-// compare holds the decoder against compress/flate: the same streams are accepted, with
-// the same bytes and the same end; of the others, none gives bytes that the other contradicts.
+// compare holds the decoder against compress/flate: the same streams are
+// accepted, with the same bytes and the same end; of the others, none gives
+// bytes that the other contradicts.
 func (p *pair) compare(t *testing.T, compressed []byte) {
 	t.Helper()
 	want, wantConsumed, wantErr := p.stdInflate(compressed)

@@ -156,16 +156,16 @@ func (z *Reader) decodeFast() error {
 	return nil
 }
 
-// valueOf returns the value of a length or distance, given its entry and the bits
-// from its code on: the bits to be consumed without those of the code are the extra
-// bits.
+// valueOf returns the value of a length or distance, given its entry and the
+// bits from its code on: the bits to be consumed without those of the code are
+// the extra bits.
 func valueOf(e entry, bits uint64) int {
 	extra := bits &^ (^uint64(0) << (e & 63)) >> (e >> codeShift & 63)
 	return int((uint64(e>>valueShift) + extra) & 0xffff)
 }
 
-// subtableIndex returns where a code goes on, given the entry that its first bits led to and
-// the bits behind these.
+// subtableIndex returns where a code goes on, given the entry that its first
+// bits led to and the bits behind these.
 func subtableIndex(e entry, bits uint64) uint64 {
 	width := e >> codeShift & codeMask
 	return uint64(e>>valueShift) + bits&(1<<width-1)

@@ -50,9 +50,10 @@ func FuzzGzip(f *testing.F) {
 	})
 }
 
-// compareGzip does for gzip streams what compare does for DEFLATE data. The differences to
-// compress/gzip that TestMembers lists are allowed for: a stream that only differs by these is
-// held against compress/gzip without the padding, or must be rejected.
+// compareGzip does for gzip streams what compare does for DEFLATE data. The
+// differences to compress/gzip that TestMembers lists are allowed for: a stream
+// that only differs by these is held against compress/gzip without the padding,
+// or must be rejected.
 func (p *pair) compareGzip(t *testing.T, stream []byte) {
 	t.Helper()
 	want, wantErr := stdRead(bytes.NewReader(stream))
@@ -81,8 +82,8 @@ func (p *pair) compareGzip(t *testing.T, stream []byte) {
 	}
 }
 
-// paddings returns the stream without its zeros, and with each number of them that a trailer may
-// end with.
+// paddings returns the stream without its zeros, and with each number of them
+// that a trailer may end with.
 func paddings(stream, unpadded []byte) [][]byte {
 	var all [][]byte
 	for n := len(unpadded); n <= min(len(stream), len(unpadded)+8); n++ {

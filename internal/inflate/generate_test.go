@@ -94,8 +94,8 @@ func fixedLens() (literals, distances []int) {
 }
 
 // extraTable returns the smallest value and the extra bits of each symbol of
-// lengths (first 3, groups of 4) or distances (first 1, groups of 2), as the tables of
-// section 3.2.5 list them.
+// lengths (first 3, groups of 4) or distances (first 1, groups of 2), as the
+// tables of section 3.2.5 list them.
 func extraTable(first, group, symbols int) (base, extra []int) {
 	value := first
 	for i := range symbols {
@@ -107,8 +107,8 @@ func extraTable(first, group, symbols int) (base, extra []int) {
 	return base, extra
 }
 
-// streamWriter writes random but valid DEFLATE streams, with all that the format allows and
-// no compressor would write.
+// streamWriter writes random but valid DEFLATE streams, with all that the
+// format allows and no compressor would write.
 type streamWriter struct {
 	bitWriter
 	rng  *rand.Rand
@@ -173,7 +173,8 @@ func (w *streamWriter) randomCodes() (literals, distances []int) {
 	return literals, make([]int, 1+w.rng.IntN(30))
 }
 
-// dynamicHeader writes code lengths (section 3.2.7), as repetitions or not, by chance.
+// dynamicHeader writes code lengths (section 3.2.7), as repetitions or not, by
+// chance.
 func (w *streamWriter) dynamicHeader(literals, distances []int) {
 	w.bits(len(literals)-257, 5)
 	w.bits(len(distances)-1, 5)

@@ -131,8 +131,8 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// checkFault fails unless err is a CorruptError with the given part in its text, or
-// nil if the part is empty.
+// checkFault fails unless err is a CorruptError with the given part in its
+// text, or nil if the part is empty.
 func checkFault(t *testing.T, err error, part string) {
 	t.Helper()
 	if part == "" {

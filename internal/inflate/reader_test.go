@@ -13,8 +13,8 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/inflate"
 )
 
-// gzipped returns about two megabytes of data that fills several blocks and refers back
-// across their borders, and the gzip stream of it.
+// gzipped returns about two megabytes of data that fills several blocks and
+// refers back across their borders, and the gzip stream of it.
 func gzipped(tb testing.TB) (data, compressed []byte) {
 	tb.Helper()
 	rng := rand.New(rand.NewPCG(11, 12))
@@ -66,7 +66,8 @@ func TestABlockBelongsToTheCaller(t *testing.T) {
 func TestBlocksAreFull(t *testing.T) {
 	t.Parallel()
 	_, compressed := gzipped(t)
-	// Many short members and one long one: the ends of members do not end a block.
+	// Many short members and one long one: the ends of members do not end a
+	// block.
 	short := slices.Concat(header(0), hello())
 	z := inflate.NewReader(bytes.NewReader(slices.Concat(bytes.Repeat(short, 100_000), compressed)))
 	b := new(inflate.Block)

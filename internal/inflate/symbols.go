@@ -1,8 +1,8 @@
 package inflate
 
-// decodeSymbols decodes the rest of a compressed block, or as much of it as fits into
-// the block: by the fast loop wherever enough input is buffered, and symbol by symbol in
-// the last few bytes of the stream.
+// decodeSymbols decodes the rest of a compressed block, or as much of it as
+// fits into the block: by the fast loop wherever enough input is buffered, and
+// symbol by symbol in the last few bytes of the stream.
 func (z *Reader) decodeSymbols() error {
 	if z.buffer(fastInput) {
 		return z.decodeFast()
@@ -10,10 +10,11 @@ func (z *Reader) decodeSymbols() error {
 	return z.decodeOne()
 }
 
-// decodeOne decodes one literal or match, or the end of the block (section 3.2.3).
+// decodeOne decodes one literal or match, or the end of the block (section
+// 3.2.3).
 //
-// It is what decodeFast does, without the tricks and with exact accounting of the bits:
-// nothing is ever decoded from bits that the stream does not have.
+// It is what decodeFast does, without the tricks and with exact accounting of
+// the bits: nothing is ever decoded from bits that the stream does not have.
 func (z *Reader) decodeOne() error {
 	symbol, err := z.readSymbol(z.literals[:], literalBits)
 	switch {

@@ -2,28 +2,15 @@ package inflate
 
 import "math/bits"
 
-// Sizes of the alphabets (RFC 1951, sections 3.2.5 to 3.2.7).
-const (
-	maxCodeBits = 15 // the longest code of a literal, length or distance
-
-	literalSymbols  = 288 // 0 to 255 literals, 256 end of block, then lengths
-	distanceSymbols = 32
-	lengthSymbols   = 19 // of the code that compresses the code lengths
-
-	endOfBlock   = 256
-	firstLength  = 257
-	lastLength   = 285 // 286 and 287 have codes in a fixed block, but no meaning
-	lastDistance = 29  // nor have 30 and 31
-)
-
 // Sizes of the decoding tables. A code of at most literalBits bits is found by
 // one look into the table; the few longer ones need a second look into a subtable
 // behind the main one. 11 and 8 bits are what libdeflate uses, and were the
 // fastest here too.
 //
-// The program enough.c of zlib computes how many entries all complete codes need at most:
-// 2342 for 288 symbols and 11 bits, 402 for 32 symbols and 8 bits. The arrays
-// are of the next power of two, so that masked indices are in bounds.
+// The program enough.c of zlib computes how many entries all complete codes
+// need at most: 2342 for 288 symbols and 11 bits, 402 for 32 symbols and 8
+// bits. The arrays are of the next power of two, so that masked indices are in
+// bounds.
 const (
 	literalBits  = 11
 	distanceBits = 8
@@ -36,97 +23,6 @@ const (
 	distanceTable = 1 << 9
 	lengthTable   = 1 << lengthBits
 )
-
-// entry is what a decoding table says of the bits that lead to it. All kinds
-// have in the
-//
-//	bits 0 to 7    how many bits to consume: those of the code and, for
-//	               a length or distance, the extra bits that follow
-//	bits 8 to 12   the part of these that belongs to the code
-//	bits 16 to 30  a value
-//
-// and the kind of the entry in the flags.
-//
-//	kind       value                       flags
-//	literal    the byte                    literal
-//	length     the smallest of its code    none
-//	distance   the smallest of its code    none
-//	subtable   its index; bits 8 to 12     exceptional, subtable
-//	           tell its width in bits
-//	end        -                           exceptional, endOfCodes
-//	invalid    -                           exceptional
-//
-// One test of literal and one of exceptional thus separate the frequent kinds from
-// the rare ones. The layout is a variation of libdeflate's.
-type entry uint32
-
-const (
-	literal     entry = 1 << 31
-	exceptional entry = 1 << 15
-	subtable    entry = 1 << 14
-	endOfCodes  entry = 1 << 13
-
-	consumeMask = 0xff
-	codeShift   = 8
-	codeMask    = 0x1f
-	valueShift  = 16
-	valueMask   = 0x7fff
-)
-
-// alphabets has the entries of all symbols for codes of zero bits.
-type alphabets struct {
-	literals  [literalSymbols]entry
-	distances [distanceSymbols]entry
-	lengths   [lengthSymbols]entry
-}
-
-func newAlphabets() alphabets {
-	var a alphabets
-	for i := range entry(literalSymbols) {
-		a.literals[i] = literalSymbol(i)
-	}
-	for i := range entry(distanceSymbols) {
-		a.distances[i] = distanceSymbol(i)
-	}
-	for i := range entry(lengthSymbols) {
-		a.lengths[i] = i << valueShift
-	}
-	return a
-}
-
-// literalSymbol returns the entry for a symbol of the literal and length
-// alphabet. The lengths come in groups of four, each group with one extra bit
-// more than the one before (RFC 1951, section 3.2.5, first table).
-func literalSymbol(symbol entry) entry {
-	i := symbol - firstLength
-	switch {
-	case symbol < endOfBlock:
-		return literal | symbol<<valueShift
-	case symbol == endOfBlock:
-		return exceptional | endOfCodes
-	case symbol > lastLength:
-		return exceptional
-	case symbol == lastLength:
-		return maxMatch << valueShift
-	case i < 8:
-		return (3 + i) << valueShift
-	}
-	extra := i/4 - 1
-	return (3+(4+i%4)<<extra)<<valueShift | extra
-}
-
-// distanceSymbol is literalSymbol for the distance alphabet, where the groups
-// are pairs (the second table of that section).
-func distanceSymbol(symbol entry) entry {
-	switch {
-	case symbol > lastDistance:
-		return exceptional
-	case symbol < 4:
-		return (1 + symbol) << valueShift
-	}
-	extra := symbol/2 - 1
-	return (1+(2+symbol%2)<<extra)<<valueShift | extra
-}
 
 // codes holds the decoding tables of the current compressed block.
 type codes struct {
@@ -142,8 +38,9 @@ type codes struct {
 // a code of lens[i] bits. It reports whether there is such a code.
 //
 // A code must use up all bit patterns. Like everybody, it makes exceptions for
-// a code of no symbols, which a block without matches has for its distances, and for
-// a code of one symbol of one bit; the patterns without a symbol are invalid.
+// a code of no symbols, which a block without matches has for its distances,
+// and for a code of one symbol of one bit; the patterns without a symbol are
+// invalid.
 //
 // Codes are sent with their first bit lowest, so the table is indexed by
 // reversed codes, and a code of n bits has to fill all indices whose low n bits
@@ -209,8 +106,8 @@ func (c *code) complete() bool {
 	return used == 1<<maxCodeBits
 }
 
-// fillDegenerate fills the table for a code of no symbols, or for one symbol of one
-// bit. It reports whether c is such a code.
+// fillDegenerate fills the table for a code of no symbols, or for one symbol of
+// one bit. It reports whether c is such a code.
 func (c *code) fillDegenerate(table []entry) bool {
 	if c.total > 1 || c.total != c.count[1] {
 		return false
@@ -227,8 +124,8 @@ func (c *code) fillDegenerate(table []entry) bool {
 }
 
 // fillSubtables places the symbols whose codes are longer than the main table's
-// tableBits. Those that begin with the same tableBits follow each other; they share a
-// subtable behind the main table, and the main table points there.
+// tableBits. Those that begin with the same tableBits follow each other; they
+// share a subtable behind the main table, and the main table points there.
 func (c *code) fillSubtables(table []entry, tableBits uint32, sorted []entry, pattern uint32) {
 	n := tableBits + 1
 	count := c.count[n]
@@ -251,9 +148,9 @@ func (c *code) fillSubtables(table []entry, tableBits uint32, sorted []entry, pa
 	}
 }
 
-// subtableBits returns the width of a subtable that begins with a code of n bits
-// when count codes of this length are left: wide enough for the codes that fill it up,
-// because the code is complete.
+// subtableBits returns the width of a subtable that begins with a code of n
+// bits when count codes of this length are left: wide enough for the codes that
+// fill it up, because the code is complete.
 func (c *code) subtableBits(n, count, tableBits uint32) uint32 {
 	width := n - tableBits
 	for used := count; used < 1<<width; {
@@ -263,15 +160,15 @@ func (c *code) subtableBits(n, count, tableBits uint32) uint32 {
 	return width
 }
 
-// withCode returns the entry of a symbol that has a code of n bits (or n bits behind
-// those that led to the subtable).
+// withCode returns the entry of a symbol that has a code of n bits (or n bits
+// behind those that led to the subtable).
 func withCode(symbol entry, n uint32) entry {
 	return symbol + entry(n)<<codeShift + entry(n)
 }
 
-// nextPattern returns the reversed form of the code of n bits that follows the one
-// with the given reversed form: it adds one at the top end. After the last code
-// it returns 0.
+// nextPattern returns the reversed form of the code of n bits that follows the
+// one with the given reversed form: it adds one at the top end. After the last
+// code it returns 0.
 func nextPattern(pattern, n uint32) uint32 {
 	zeros := pattern ^ (1<<n - 1)
 	if zeros == 0 {
