@@ -28,13 +28,14 @@ RUN if command -v apk >/dev/null; then apk add --no-cache "python-${PYTHON_VERSI
 #
 # Everything that the default allowlist takes from an image belongs to UID
 # 1000: a platform that starts the container as that user leaves the runner no
-# way to write elsewhere. Nothing here is run by root but the runner itself,
-# which is static and lies elsewhere.
+# way to write elsewhere. So does /.fastmcp-runner, where it notes what it has
+# laid, so that a restart need not pull again. Nothing here is run by root but
+# the runner itself, which is static and lies elsewhere.
 RUN set -eu; \
     grep -q '^[^:]*:[^:]*:1000:' /etc/group || echo 'user:!:1000:' >>/etc/group; \
     grep -q '^[^:]*:[^:]*:1000:' /etc/passwd || echo 'user:!:1000:1000::/home/user:/bin/false' >>/etc/passwd; \
-    mkdir -p /app /data /home/user /opt /srv /var/data /var/lib /usr/local/lib/node_modules; \
-    for dir in /app /data /home /opt /srv /var/data /var/lib /usr/local/lib /usr/lib/python*/site-packages; do \
+    mkdir -p /app /data /home/user /opt /srv /var/data /var/lib /usr/local/lib/node_modules /.fastmcp-runner; \
+    for dir in /app /data /home /opt /srv /var/data /var/lib /usr/local/lib /usr/lib/python*/site-packages /.fastmcp-runner; do \
         if [ -d "$dir" ]; then chown -R 1000:1000 "$dir"; fi; \
     done
 

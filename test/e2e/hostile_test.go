@@ -10,15 +10,16 @@ import (
 )
 
 // changed returns the paths that differ from the runner's image and lie
-// outside the directories that an image may fill.
+// outside the directories that an image may fill. The runner keeps notes of its
+// own in /.fastmcp-runner.
 func (c *container) changed() []string {
 	c.t.Helper()
-	own := []string{"/app", "/data", "/home", "/opt", "/srv", "/tmp", "/var/data", "/var/lib"}
+	expected := []string{"/.fastmcp-runner", "/app", "/data", "/home", "/opt", "/srv", "/tmp", "/var/data", "/var/lib"}
 	var paths []string
 	for line := range strings.Lines(c.lab.must(c.t, "diff", c.id)) {
 		_, path, _ := strings.Cut(strings.TrimSpace(line), " ")
 		inside := func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
-		if !slices.ContainsFunc(own, inside) && path != "/var" {
+		if !slices.ContainsFunc(expected, inside) && path != "/var" {
 			paths = append(paths, path)
 		}
 	}

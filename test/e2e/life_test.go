@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,18 +114,26 @@ func (c *container) waitHealth(want string) {
 	}
 }
 
-func TestAContainerThatIsStartedAgainServesAgain(t *testing.T) {
+func TestAContainerThatIsStartedAgainServesAgainWithoutAPull(t *testing.T) {
 	t.Parallel()
 	l := openLab(t)
+	img := must(t, l.probe)
+	l.store.push(t, "again/probe:1", img)
 	for user, args := range asUser() {
 		t.Run(user, func(t *testing.T) {
 			t.Parallel()
-			c := l.serve(t, "again/probe:1", l.probe, start{args: args})
+			var again atomic.Bool
+			layer := isLayer(t, img)
+			f := &front{hold: func(r *http.Request) bool { return again.Load() && layer(r) }}
+			f.open(t, l.store)
+			c := l.run(t, start{image: f.ref("again/probe:1"), args: args})
 			c.waitReady()
 			c.exec("sh", "-c", "echo changed >/data/notes && echo new >/data/more")
 			c.stop()
+
+			again.Store(true)
 			l.must(t, "start", c.id)
-			c.waitReady()
+			c.waitReady() // trap 39: it never would be, if it asked for a layer
 			checkUnprivileged(t, c.facts().Status, args == nil)
 			if got := c.exec("cat", "/data/notes", "/data/more"); got != "changed\nnew" {
 				t.Errorf("after the restart /data holds %q, want what the user wrote", got)
