@@ -207,6 +207,38 @@ func TestResume(t *testing.T) {
 	}
 }
 
+func TestResumeOverHTTP2(t *testing.T) {
+	t.Parallel()
+	t.Run("trap 46: a stream that is reset on a connection that goes away is resumed on another", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			f.keep(t, "latest", newImage(t, amd64, content))
+			n.serveTLS(t, "ghcr.io:443", f, "h2")
+			img := mustResolve(t, newClient(t, n, registry.Options{}), "ghcr.io/acme/mcp")
+			var asked []string
+			f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+				asked = append(asked, fmt.Sprintf("%s %s", r.Proto, r.Header.Get("Range")))
+				if len(asked) == 1 {
+					w.Header().Set("Connection", "close") // Sends GOAWAY.
+					cutAt(w, 0, cut)
+				}
+				return false
+			}
+			got, err := readLayer(t, img.Layers[0])
+			if err != nil || got != content {
+				t.Errorf("read %d bytes, %v", len(got), err)
+			}
+			if want := "HTTP/2.0 |HTTP/2.0 bytes=10007-"; strings.Join(asked, "|") != want {
+				t.Errorf("asked for %q, want %q", asked, want)
+			}
+			if len(n.dialled) != 2 {
+				t.Errorf("%d connections, want 2", len(n.dialled))
+			}
+		})
+	})
+}
+
 // ranges returns those of a reader that gets some bytes at a time.
 func ranges(n, step int) []string {
 	list := []string{""}

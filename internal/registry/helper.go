@@ -46,9 +46,9 @@ func (c *Client) runHelper(ctx context.Context, helper, server string) (login, e
 	cmd.Stdout = &stdout
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
-		return login{}, helperFault(err, stdout.String())
+		return login{}, helperFault(err, stdout.kept.String())
 	}
-	return parseHelperAnswer(stdout.Bytes())
+	return parseHelperAnswer(stdout.kept.Bytes())
 }
 
 // helperFault returns nil if the helper only knows no credentials. Helpers say
@@ -101,15 +101,16 @@ func (c *Client) findHelper(helper string) (string, error) {
 	return "", fmt.Errorf("%s%s is not installed", helperPrefix, helper)
 }
 
-// limitedBuffer is a bytes.Buffer that refuses to grow beyond MaxTokenBytes.
+// limitedBuffer keeps at most MaxTokenBytes. It does not embed its buffer, whose
+// ReadFrom would go round the limit.
 type limitedBuffer struct {
-	bytes.Buffer
+	kept bytes.Buffer
 }
 
-// Write appends to the buffer, or fails if that would be too much.
+// Write keeps p, or fails if that would be too much.
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > MaxTokenBytes {
+	if b.kept.Len()+len(p) > MaxTokenBytes {
 		return 0, fmt.Errorf("more than %d bytes", MaxTokenBytes)
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }

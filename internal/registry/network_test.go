@@ -76,14 +76,15 @@ func (n *network) serve(t *testing.T, address string, h http.Handler) {
 	serveOn(t, n.listen(t, address), h)
 }
 
-// serveTLS answers HTTPS, with a certificate of the test CA.
-func (n *network) serveTLS(t *testing.T, address string, h http.Handler) {
+// serveTLS answers HTTPS, with a certificate of the test CA, over HTTP/1.1 unless
+// other protocols are given.
+func (n *network) serveTLS(t *testing.T, address string, h http.Handler, protocols ...string) {
 	t.Helper()
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{testCA().issue(t, host)}}
+	config := &tls.Config{Certificates: []tls.Certificate{testCA().issue(t, host)}, NextProtos: protocols}
 	serveOn(t, tls.NewListener(n.listen(t, address), config), h)
 }
 

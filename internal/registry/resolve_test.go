@@ -90,6 +90,21 @@ func compare(t *testing.T, got *registry.Image, pushed v1.Image) {
 	}
 }
 
+func TestUserAgent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, f := newNetwork(), newFake()
+		f.keep(t, "latest", newImage(t, amd64, "layer"))
+		n.serveTLS(t, "ghcr.io:443", f)
+		mustResolve(t, newClient(t, n, registry.Options{UserAgent: "runner/1"}), "ghcr.io/acme/mcp")
+		for _, r := range f.requests {
+			if got := r.UserAgent(); got != "runner/1" {
+				t.Errorf("%s was asked by %q", r.URL.Path, got)
+			}
+		}
+	})
+}
+
 func TestReferences(t *testing.T) {
 	t.Parallel()
 	digest := "sha256:" + strings.Repeat("a", 64)

@@ -1,7 +1,10 @@
 package registry_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -100,6 +103,43 @@ func TestUnreachableRegistry(t *testing.T) {
 			n := newNetwork()
 			_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
 			wantError(t, err, "cannot resolve ghcr.io/acme/mcp: ghcr.io: dial tcp: connection refused (given up after 5 attempts in 2", "")
+		})
+	})
+	t.Run("a name that does not exist is not tried again", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			unknown := &net.DNSError{Err: "no such host", Name: "gchr.io", IsNotFound: true}
+			c, err := registry.New(registry.Options{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, unknown }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.Close)
+			start := time.Now()
+			_, err = c.Resolve(t.Context(), parse(t, "gchr.io/acme/mcp"), amd64)
+			wantError(t, err, "cannot resolve gchr.io/acme/mcp: gchr.io: lookup gchr.io: no such host", "")
+			if took := time.Since(start); took != 0 {
+				t.Errorf("it took %s", took)
+			}
+		})
+	})
+	t.Run("trap 58: a pause ends at once when the context does", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			f.hook = func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Retry-After", "100")
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return true
+			}
+			n.serveTLS(t, "ghcr.io:443", f)
+			cause := errors.New("terminated")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(cause) })
+			start := time.Now()
+			_, err := newClient(t, n, registry.Options{}).Resolve(ctx, parse(t, "ghcr.io/acme/mcp"), amd64)
+			if took := time.Since(start); !errors.Is(err, cause) || took != time.Second {
+				t.Errorf("error %v after %s, want %v after 1s", err, took, cause)
+			}
 		})
 	})
 	t.Run("trap 46: a connection that breaks in a manifest is tried again", func(t *testing.T) {
