@@ -8,6 +8,7 @@ import (
 	"go/build"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -153,4 +154,38 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	return n, err
+}
+
+// BenchmarkShortBlocks decompresses what costs the most for its size: blocks
+// that hold nothing but their codes.
+func BenchmarkShortBlocks(b *testing.B) {
+	fixed := &bitWriter{}
+	dynamic := &streamWriter{rng: rand.New(rand.NewPCG(13, 14))}
+	literals, distances := make([]int, 286), []int{0}
+	literals[0], literals[256] = 1, 1
+	for range 10_000 {
+		fixed.bits(0, 1)
+		fixed.bits(1, 2)
+		fixed.bits(0, 7)
+		dynamic.bits(0, 1)
+		dynamic.bits(2, 2)
+		dynamic.dynamicHeader(literals, distances)
+		newHuffman(literals).write(&dynamic.bitWriter, 256)
+	}
+	p := newPair()
+	for name, stream := range map[string][]byte{"fixed": fixed.data, "dynamic": dynamic.data} {
+		for decoder, run := range map[string]func([]byte) error{
+			"inflate": func(stream []byte) error { _, _, err := p.raw.Inflate(bytes.NewReader(stream)); return err },
+			"std":     func(stream []byte) error { _, _, err := p.stdInflate(stream); return err },
+		} {
+			b.Run("blocks="+name+"/decoder="+decoder, func(b *testing.B) {
+				b.SetBytes(int64(len(stream)))
+				for b.Loop() {
+					if err := run(stream); !errors.Is(err, io.ErrUnexpectedEOF) {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
 }

@@ -72,8 +72,13 @@ func (z *Reader) copyStored() error {
 	return nil
 }
 
-// buildFixed makes the tables of the fixed codes (section 3.2.6).
+// buildFixed makes the tables of the fixed codes (section 3.2.6), unless they
+// are there still: a block can be as short as ten bits, and a stream of nothing
+// but such blocks must not cost two tables each.
 func (z *Reader) buildFixed() {
+	if z.fixed {
+		return
+	}
 	var lens [literalSymbols + distanceSymbols]uint8
 	for i := range lens {
 		switch {
@@ -89,7 +94,7 @@ func (z *Reader) buildFixed() {
 			lens[i] = 5
 		}
 	}
-	z.buildTables(lens[:], literalSymbols)
+	z.fixed = z.buildTables(lens[:], literalSymbols)
 }
 
 // buildTables makes the tables of a block from the code lengths of its literals,
@@ -120,6 +125,7 @@ func (z *Reader) readDynamicHeader() error {
 	if lens[endOfBlock] == 0 {
 		return z.corrupt("no code for the end of the block")
 	}
+	z.fixed = false
 	if !z.buildTables(lens[:literals+distances], literals) {
 		return z.corrupt("impossible code lengths")
 	}
@@ -146,10 +152,8 @@ func (z *Reader) readLengthCode(n int) error {
 
 // Symbols of the code lengths that stand for several lengths.
 const (
-	repeatLast      = 16 // 3 to 6 times the length before
-	repeatZero      = 17 // 3 to 10 zeros
-	repeatZeroLong  = 18 // 11 to 138 zeros
-	firstRepetition = repeatLast
+	repeatLast = 16 // 3 to 6 times the length before
+	repeatZero = 17 // 3 to 10 zeros; 18 is 11 to 138 zeros
 )
 
 // readLengths reads code lengths until lens is full. Literals and distances
@@ -161,7 +165,7 @@ func (z *Reader) readLengths(lens []uint8) error {
 			return err
 		}
 		value := uint8(symbol >> valueShift & 0xff)
-		if value < firstRepetition {
+		if value < repeatLast {
 			lens[i] = value
 			i++
 			continue

@@ -5,7 +5,7 @@ import "fmt"
 // CorruptError reports bytes that are not a gzip stream.
 type CorruptError struct {
 	// Offset counts the compressed bytes that were consumed when the fault was
-	// noticed.
+	// noticed. The fault begins there or a few bytes before.
 	Offset int64
 	// Reason says what is wrong, in the words of the RFCs.
 	Reason string

@@ -22,10 +22,20 @@ func FuzzInflate(f *testing.F) {
 		p.compare(t, stream)
 		want, _, wantErr := p.raw.Inflate(bytes.NewReader(stream))
 		got, _, err := p.raw.Inflate(&pieceReader{bytes.NewReader(stream), 1 + int(size)})
-		if !bytes.Equal(got, want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+		if !bytes.Equal(got, want) || reason(err) != reason(wantErr) {
 			t.Errorf("in pieces: %d bytes and error %v; at once: %d bytes and error %v", len(got), err, len(want), wantErr)
 		}
 	})
+}
+
+// reason is the text of an error without the offset, which depends a little on
+// the pieces.
+func reason(err error) string {
+	var corrupt *inflate.CorruptError
+	if errors.As(err, &corrupt) {
+		return corrupt.Reason
+	}
+	return fmt.Sprint(err)
 }
 
 // pieceReader reads at most size bytes at once.
@@ -93,6 +103,5 @@ func paddings(stream, unpadded []byte) [][]byte {
 }
 
 func isReservedFlag(err error) bool {
-	var corrupt *inflate.CorruptError
-	return errors.As(err, &corrupt) && corrupt.Reason == "reserved header flag"
+	return reason(err) == "reserved header flag"
 }

@@ -23,6 +23,12 @@ import "io"
 // verified, but only at the member's end: until [io.EOF] is returned, the bytes
 // delivered so far are unverified.
 //
+// It accepts and rejects the same streams as [compress/gzip], but for these:
+//
+//   - Zero bytes behind the last member are padding, as they are for gzip(1).
+//   - A reserved flag in a header is an error (RFC 1952, section 2.3.1.2).
+//   - No bytes at all are not a gzip stream.
+//
 // A Reader reads its source to the end and in large pieces. It is not safe for
 // concurrent use.
 type Reader struct {
@@ -71,11 +77,13 @@ func (z *Reader) Reset(r io.Reader) {
 }
 
 // Fill replaces the contents of b by the next part of the decompressed stream:
-// between 400 and 512 KiB, or what is left. It returns [io.EOF], and an empty b,
-// when everything has been delivered and verified. What precedes an error in
-// the stream is delivered before the error is.
+// about 480 KiB, or what is left. It returns [io.EOF], and an empty b, when
+// everything has been delivered and verified. What precedes an error in the
+// stream is delivered before the error is.
 //
-// The Reader keeps no reference to b.
+// The Reader keeps no reference to b. A goroutine may fill blocks while others
+// still read those filled before; who puts a block back into use must only see
+// to it that nobody reads it any longer.
 //
 // A stream that ends too early is an [io.ErrUnexpectedEOF]; one that is wrong is
 // a [*CorruptError]; errors of the source are returned as they are.

@@ -30,6 +30,7 @@ type codes struct {
 	distances [distanceTable]entry
 	lengths   [lengthTable]entry
 
+	fixed     bool // literals and distances are the fixed ones
 	alphabets alphabets
 }
 
