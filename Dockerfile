@@ -43,8 +43,8 @@ ARG BINARY=bin/fastmcp-runner
 COPY ${BINARY} /usr/bin/fastmcp-runner
 
 # What container images of Python set: log lines appear at once, a crash in C
-# code leaves a traceback, and no bytecode is written into a layer that the
-# next start does not have. A server that is not Python does not notice.
+# code leaves a traceback, and no bytecode is written that the next container
+# does not have. A server that is not Python does not notice.
 ENV PYTHONUNBUFFERED=1 \
     PYTHONFAULTHANDLER=1 \
     PYTHONDONTWRITEBYTECODE=1

@@ -80,3 +80,11 @@ func TestTheImageHasAnAccountForTheServer(t *testing.T) {
 		t.Errorf("the account differs (-want +got):\n%s", diff)
 	}
 }
+
+func TestTheSpaceNamesOnePort(t *testing.T) {
+	t.Parallel()
+	port := find(t, "deploy/huggingface/Dockerfile", `(?m)^ENV PORT=(\d+)$`)
+	if got := find(t, "deploy/huggingface/README.md", `(?m)^app_port: (\d+)$`); got != port {
+		t.Errorf("the Space's app_port is %s, but the server listens on %s", got, port)
+	}
+}

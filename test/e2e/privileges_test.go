@@ -3,6 +3,9 @@ package e2e_test
 import (
 	"bytes"
 	"io"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +52,7 @@ func TestTheServerIsUnprivileged(t *testing.T) {
 	}{
 		{"as root with Docker's default profile", nil, true},
 		{"as UID 1000", []string{"--user", "1000"}, false},
-		{"as root with what deploy/compose leaves to root", append(composePrivileges(), "--volume=/data"), true},
+		{"as root with what deploy/compose leaves to root", append(composePrivileges(t), "--volume=/data"), true},
 		{"as root with more capabilities", []string{"--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--cap-add=NET_ADMIN"}, true},
 		{"as root with a group more", []string{"--group-add", "44"}, true},
 	}
@@ -64,12 +67,29 @@ func TestTheServerIsUnprivileged(t *testing.T) {
 }
 
 // composePrivileges are the privileges in deploy/compose/compose.yaml.
-func composePrivileges() []string {
+func composePrivileges(t *testing.T) []string {
+	t.Helper()
 	args := []string{"--cap-drop=ALL", "--security-opt=no-new-privileges:true"}
-	for _, capability := range []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETPCAP", "SETUID"} {
+	list := find(t, "deploy/compose/compose.yaml", `cap_add: \[(.+)\]`)
+	for capability := range strings.SplitSeq(list, ", ") {
 		args = append(args, "--cap-add="+capability)
 	}
 	return args
+}
+
+// find returns what the group of a pattern matches in a file of the source
+// tree.
+func find(t *testing.T, name, pattern string) string {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join(module, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := regexp.MustCompile(pattern).FindSubmatch(body)
+	if match == nil {
+		t.Fatalf("%s has nothing like %s", name, pattern)
+	}
+	return string(match[1])
 }
 
 func TestTheServerGetsWhatIsMeantForIt(t *testing.T) {
