@@ -2,7 +2,6 @@
 
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 GO_BUILD   = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
-IMAGE      ?= fastmcp-runner:latest
 # A base image other than the pinned one, for where that cannot be pulled.
 BASE       ?=
 GOTESTSUM  = go run gotest.tools/gotestsum@v1.13.0
@@ -24,8 +23,12 @@ build-all: ## bin/linux-amd64/... and bin/linux-arm64/...
 	GOOS=linux GOARCH=arm64 $(GO_BUILD) -o bin/linux-arm64/fastmcp-runner ./cmd/fastmcp-runner
 
 .PHONY: image
-image: build ## fastmcp-runner:latest, by the engine that DOCKER_HOST names
-	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+image: bin/rootfs.tar ## fastmcp-runner:latest and :rootfs, by the engine that DOCKER_HOST names
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag fastmcp-runner:latest .
+	docker build --file Dockerfile.rootfs --tag fastmcp-runner:rootfs .
+
+bin/rootfs.tar: build
+	go run ./images/rootfs -binary bin/fastmcp-runner >$@
 
 .PHONY: demo
 demo: build ## pull and run a small server from a registry of its own; ONCE=1 ends by itself
@@ -53,7 +56,7 @@ lint: ## go vet and golangci-lint
 
 .PHONY: docs
 docs: ## docs/configuration.md, from the table that parsing uses
-	go test ./internal/config -run TestMarkdown -update
+	go generate ./internal/config
 
 .PHONY: clean
 clean:

@@ -6,6 +6,10 @@ package main
 import (
 	"os"
 
+	// The roots of trust for an image that holds nothing but the program; a
+	// system's own come first.
+	_ "golang.org/x/crypto/x509roots/fallback"
+
 	"github.com/drengskapur/fastmcp-runner/internal/cli"
 )
 

@@ -4,22 +4,12 @@ import (
 	"fmt"
 
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
 
-// receiptKey says what an extraction of img makes, by digest and rules.
-func (s *start) receiptKey(img *registry.Image) receipt.Key {
-	return receipt.Key{
-		Digest:   img.Digest.String(),
-		Platform: img.Platform.String(),
-		Rules:    fmt.Sprintf("%s user=%s paths=%s", s.cfg.Mode, s.user(), s.cfg.Allow),
-	}
-}
-
 // makeRoom reports whether an earlier start laid exactly this in the root, and
-// otherwise removes what it left there. The user's data is nobody's leftover.
+// otherwise removes what it left there.
 func (s *start) makeRoom(key receipt.Key) (found bool, err error) {
-	old, err := receipt.Read(s.root)
+	old, err := receipt.Read(s.layout.root)
 	if err != nil {
 		return false, fmt.Errorf("cannot read what an earlier start left: %w", err)
 	}
@@ -27,19 +17,29 @@ func (s *start) makeRoom(key receipt.Key) (found bool, err error) {
 		s.opts.Log.Info("Found the image laid by an earlier start: nothing to pull")
 		return true, nil
 	}
-	removed, err := receipt.Remove(s.root, old.Paths, func(p string) bool {
-		return s.cfg.Allow.Allows(p) && !isUserData(p)
-	})
+	removed, err := receipt.Remove(s.layout.root, old.Paths, s.layout.removable)
 	if removed > 0 {
 		s.opts.Log.Info("Removed what an earlier start left", "digest", old.Key.Digest, "files", removed)
 	}
-	return false, err
+	if err != nil {
+		return false, &leftoverError{err: err}
+	}
+	return false, nil
+}
+
+// leftoverError says that another image lies in the way and may not be removed.
+type leftoverError struct{ err error }
+
+func (e *leftoverError) Error() string { return e.err.Error() }
+func (e *leftoverError) Unwrap() error { return e.err }
+func (e *leftoverError) Hint() string {
+	return "this root holds another image that was laid by another user: build it anew, or start as root"
 }
 
 // beginReceipt begins the receipt of this extraction. Where it cannot be
 // written, each start pulls anew.
 func (s *start) beginReceipt(key receipt.Key) *receipt.Writer {
-	w, err := receipt.Begin(s.root, key)
+	w, err := receipt.Begin(s.layout.root, key)
 	if err != nil {
 		s.opts.Log.Debug("A restart will pull the image again", "reason", err)
 		return nil

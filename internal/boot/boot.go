@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
@@ -23,9 +22,17 @@ import (
 
 // Options are what the configuration does not say.
 type Options struct {
-	// UID and GID are whom the runner itself runs as. Only uid 0 can become
-	// another user.
+	// UID and GID are whom the runner itself runs as.
 	UID, GID uint32
+	// MayChown and MayBecome say whether it may give files away, and become
+	// another user.
+	MayChown, MayBecome bool
+	// Alone says that the runner's root holds nothing but the runner, so that
+	// a whole image can be laid onto it.
+	Alone bool
+	// Probe is a command that does nothing and ends with 0, on which is tried
+	// what the host allows.
+	Probe []string
 	// UserAgent introduces the runner to registries.
 	UserAgent string
 	// Log gets the story.
@@ -36,11 +43,22 @@ type Options struct {
 
 // Ready is a start that waits for nothing but the hand-over.
 type Ready struct {
-	// Plan is what runs. Its directory and program are those of the host,
-	// below RUNNER_ROOT.
+	// Plan is what runs, Path the file to execute. Their paths are those
+	// inside of Root if one is to be entered, else the host's.
 	Plan launch.Plan
-	// Path is the file to execute.
 	Path string
+	// Root is the directory to make the root first; empty for none.
+	Root string
+	// Mount says that the kernel's file systems are to be mounted in it, and
+	// Namespace that this takes a user namespace, and so a parent.
+	Mount, Namespace bool
+	// FakeRoot says that changes of owners and ids shall succeed without
+	// effect.
+	FakeRoot bool
+	// Init says that the runner shall stay as the server's parent, and
+	// translate SIGTERM and SIGINT into StopSignal, if that is not empty.
+	Init       bool
+	StopSignal string
 	// Report says what the start took.
 	Report Report
 }
@@ -56,25 +74,69 @@ type Report struct {
 // Prepare does everything up to the hand-over. After an error nothing may be
 // executed: the root may hold part of an image.
 func Prepare(ctx context.Context, cfg *config.Config, opts Options) (Ready, error) {
-	root, err := rootfs.Open(cfg.Root)
+	s, err := newStart(cfg, opts)
 	if err != nil {
-		return Ready{}, fmt.Errorf("cannot open RUNNER_ROOT: %w", err)
+		return Ready{}, err
 	}
-	defer root.Close()
-	s := start{cfg: cfg, opts: opts, root: root, progress: opts.Progress}
-	if s.progress == nil {
-		s.progress = new(Progress)
-	}
+	defer s.close()
 	return s.prepare(ctx)
+}
+
+// Pull lays the image down as Prepare does, for a later start to find.
+func Pull(ctx context.Context, cfg *config.Config, opts Options) error {
+	s, err := newStart(cfg, opts)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	img, err := s.resolve(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.chooseLayout(ctx, anyWay); err != nil {
+		return err
+	}
+	_, err = s.extract(ctx, img)
+	return err
 }
 
 // start is one start under way.
 type start struct {
 	cfg      *config.Config
 	opts     Options
-	root     *rootfs.Root
+	root     *rootfs.Root // RUNNER_ROOT
+	layout   layout
 	progress *Progress
 	report   Report
+}
+
+func newStart(cfg *config.Config, opts Options) (*start, error) {
+	root, err := openRoot(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &start{cfg: cfg, opts: opts, root: root, progress: opts.Progress}
+	if s.progress == nil {
+		s.progress = new(Progress)
+	}
+	return s, nil
+}
+
+func openRoot(cfg *config.Config) (*rootfs.Root, error) {
+	root, err := rootfs.Open(cfg.Root)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open RUNNER_ROOT: %w", err)
+	}
+	return root, nil
+}
+
+// close closes the roots. Nothing was written through them that a close could
+// lose.
+func (s *start) close() {
+	if s.layout.root != nil && s.layout.root != s.root {
+		_ = s.layout.root.Close()
+	}
+	_ = s.root.Close()
 }
 
 func (s *start) prepare(ctx context.Context) (Ready, error) {
@@ -82,7 +144,7 @@ func (s *start) prepare(ctx context.Context) (Ready, error) {
 	if err != nil {
 		return Ready{}, err
 	}
-	plan, err := timed(&s.report.Plan, func() (launch.Plan, error) { return s.plan(img) })
+	plan, err := timed(&s.report.Plan, func() (launch.Plan, error) { return s.plan(ctx, img) })
 	if err != nil {
 		return Ready{}, err
 	}
@@ -91,7 +153,7 @@ func (s *start) prepare(ctx context.Context) (Ready, error) {
 	if err != nil {
 		return Ready{}, err
 	}
-	ready, err := timed(&s.report.Locate, func() (Ready, error) { return s.locate(plan) })
+	ready, err := timed(&s.report.Locate, func() (Ready, error) { return s.locate(img, plan) })
 	ready.Report = s.report
 	return ready, err
 }
@@ -116,34 +178,47 @@ func (s *start) resolve(ctx context.Context) (*registry.Image, error) {
 
 // plan decides the launch, and refuses what cannot start here before a layer
 // is fetched.
-func (s *start) plan(img *registry.Image) (launch.Plan, error) {
-	plan, err := planLaunch(&img.Config.Config, s.cfg, s.opts, s.root)
+func (s *start) plan(ctx context.Context, img *registry.Image) (launch.Plan, error) {
+	if err := s.chooseLayout(ctx, someWay); err != nil {
+		return launch.Plan{}, err
+	}
+	plan, err := planLaunch(&img.Config.Config, s.cfg, s.opts, s.layout.root)
 	if err != nil {
 		return launch.Plan{}, err
 	}
 	for _, warning := range plan.Warnings {
 		s.opts.Log.Warn("Check the image", "reason", warning)
 	}
-	return plan, program.Early(s.root, plan, s.allows)
+	return plan, program.Early(s.layout.root, plan, s.layout.allows())
 }
 
-// extract lays the allowed paths of the image down, unless an earlier start in
-// this root did so already.
+func (s *start) chooseLayout(ctx context.Context, need need) (err error) {
+	if s.cfg.Mode == config.ModeRootfs {
+		s.layout, err = s.wholeLayout(ctx, need)
+		return err
+	}
+	s.layout = s.allowlistLayout()
+	return nil
+}
+
+// extract lays the image down, unless an earlier start in this root did so
+// already.
 func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Report, error) {
-	key := s.receiptKey(img)
+	l := s.layout
+	key := l.key(img.Digest.String(), img.Platform.String())
 	found, err := s.makeRoom(key)
 	if err != nil || found {
 		return extract.Report{}, err
 	}
 	paper := s.beginReceipt(key)
 	s.progress.begin(img)
-	user := s.user()
-	report, err := extract.Extract(ctx, s.root, s.layers(img), extract.Options{
-		Wanted:     s.cfg.Allow.Allows,
+	report, err := extract.Extract(ctx, l.root, s.layers(img), extract.Options{
+		Wanted:     l.wanted,
 		Keep:       isUserData,
-		Owned:      []string{"app", "data"},
-		Owner:      extract.Owner{UID: user.UID, GID: user.GID},
-		MayChown:   s.opts.UID == 0,
+		Links:      l.links,
+		Owned:      l.owned,
+		Owner:      l.owner,
+		MayChown:   s.opts.MayChown,
 		Laid:       paper.Laid,
 		MaxBytes:   s.cfg.MaxBytes,
 		MaxEntries: s.cfg.MaxEntries,
@@ -156,11 +231,6 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 	}
 	s.logExtraction(report)
 	return report, nil
-}
-
-// isUserData reports whether p lies where files outlive the image.
-func isUserData(p string) bool {
-	return p == "data" || strings.HasPrefix(p, "data/")
 }
 
 // layers are the image's layers for the extractor, counted as they are read.

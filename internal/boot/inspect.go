@@ -2,13 +2,11 @@ package boot
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
-	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
 // Inspection is what an image is, and whether it would start here, as far as
@@ -41,9 +39,9 @@ type Layer struct {
 // Inspect resolves the image and plans its launch without fetching a layer.
 // That it would not start is part of the answer and no error.
 func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection, error) {
-	root, err := rootfs.Open(cfg.Root)
+	root, err := openRoot(cfg)
 	if err != nil {
-		return Inspection{}, fmt.Errorf("cannot open RUNNER_ROOT: %w", err)
+		return Inspection{}, err
 	}
 	defer root.Close()
 	img, err := Resolve(ctx, cfg, opts)
@@ -66,10 +64,19 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 	plan, err := planLaunch(&img.Config.Config, cfg, opts, root)
 	if err == nil {
 		in.describe(plan)
-		err = program.Early(root, plan, func(p string) bool { return allows(cfg, p) })
+		err = program.Early(root, plan, allowed(cfg))
 	}
 	in.judge(err)
 	return in, nil
+}
+
+// allowed is the selection of the configured mode, as package program asks for
+// it; nil is the whole image.
+func allowed(cfg *config.Config) func(p string) bool {
+	if cfg.Mode == config.ModeRootfs {
+		return nil
+	}
+	return layout{wanted: cfg.Allow.Allows}.allows()
 }
 
 func (in *Inspection) describe(plan launch.Plan) {

@@ -34,12 +34,12 @@ func (s *start) document(plan launch.Plan) {
 // writeLauncher puts the script in place by a rename, so that a file or link
 // that somebody left under its name in /tmp is replaced and not written to.
 func (s *start) writeLauncher(plan launch.Plan) error {
-	tmp, err := s.root.OpenDir(launcherDir)
+	tmp, err := s.layout.root.OpenDir(launcherDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := s.root.Dir().Mkdir(launcherDir, 0o777); err != nil {
+		if err := s.layout.root.Dir().Mkdir(launcherDir, 0o777); err != nil {
 			return err
 		}
-		tmp, err = s.root.OpenDir(launcherDir)
+		tmp, err = s.layout.root.OpenDir(launcherDir)
 	}
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (s *start) writeLauncher(plan launch.Plan) error {
 }
 
 func (s *start) fillLauncher(f *rootfs.File, plan launch.Plan) error {
-	if s.opts.UID == 0 {
+	if s.opts.MayChown {
 		if err := f.Chown(plan.User.UID, plan.User.GID); err != nil {
 			return fmt.Errorf("cannot give the launcher to the server's user: %w", err)
 		}

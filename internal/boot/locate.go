@@ -8,65 +8,84 @@ import (
 	"strings"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
 // locate finds the plan's program on the disk, mends what can be mended, and
-// turns the plan's paths into those of the host.
-func (s *start) locate(plan launch.Plan) (Ready, error) {
+// says what the hand-over has to do.
+func (s *start) locate(img *registry.Image, plan launch.Plan) (Ready, error) {
+	fakeRoot := s.cfg.FakeRoot == config.On
+	if s.layout.all {
+		var images launch.User
+		var err error
+		if plan, images, err = s.planWhole(img); err != nil {
+			return Ready{}, err
+		}
+		fakeRoot = s.wantsFakeRoot(plan.User, images)
+	}
 	plan, err := s.makeWorkingDir(plan)
 	if err != nil {
 		return Ready{}, err
 	}
-	mends := program.FindMends(s.root, plan, s.allows)
-	for _, note := range mends.Notes {
-		s.opts.Log.Info("Mended the image", "mend", note)
-	}
-	if err := mends.Apply(s.root); err != nil {
+	if plan, err = s.mend(plan); err != nil {
 		return Ready{}, err
 	}
-	plan = mends.Plan
-	found, err := program.Find(s.root, plan, s.allows)
+	found, err := program.Find(s.layout.root, plan, s.layout.allows())
 	if err != nil {
 		return Ready{}, err
 	}
-	ready := Ready{Plan: s.onHost(plan, found.Exec), Path: found.Exec}
+	ready := s.ready(plan, found)
+	ready.FakeRoot = fakeRoot
+	ready.Init = ready.Namespace || s.cfg.Init == config.On
+	ready.StopSignal = img.Config.Config.StopSignal
 	s.document(ready.Plan)
 	return ready, nil
 }
 
-// allows reports whether the image's file at an absolute path is taken.
-func (s *start) allows(p string) bool { return allows(s.cfg, p) }
-
-func allows(cfg *config.Config, p string) bool {
-	return cfg.Allow.Allows(strings.TrimPrefix(p, "/"))
+// mend repairs what image and runner disagree about in Python.
+func (s *start) mend(plan launch.Plan) (launch.Plan, error) {
+	mends := program.FindMends(s.layout.root, plan, s.layout.allows())
+	for _, note := range mends.Notes {
+		s.opts.Log.Info("Mended the image", "mend", note)
+	}
+	return mends.Plan, mends.Apply(s.layout.root)
 }
 
-// onHost returns the plan with the paths that they have outside of the root.
-// Below "/" they are the same, and the command stays as the image spells it.
-func (s *start) onHost(plan launch.Plan, program string) launch.Plan {
-	if s.root.Join("/") == "/" {
-		return plan
+// ready says how the program is reached. A root that will be entered keeps the
+// plan's paths. RUNNER_ROOT in allowlist mode is not entered: its paths are
+// those of the host then, and the command stays as the image spells it only if
+// they are the same.
+func (s *start) ready(plan launch.Plan, found program.Program) Ready {
+	if s.layout.all && s.layout.way != host.WayInPlace {
+		return Ready{
+			Plan: plan, Path: found.Path, Root: s.layout.root.Join("/"),
+			Mount:     s.layout.way != host.WayChroot,
+			Namespace: s.layout.way == host.WayNamespace,
+		}
 	}
-	plan.Dir = s.root.Join(plan.Dir)
-	plan.Argv = append([]string{program}, plan.Argv[1:]...)
-	return plan
+	if s.root.Join("/") != "/" {
+		plan.Dir = s.root.Join(plan.Dir)
+		plan.Argv = append([]string{found.Exec}, plan.Argv[1:]...)
+	}
+	return Ready{Plan: plan, Path: found.Exec}
 }
 
 // makeWorkingDir makes sure that the plan's directory exists, as container
 // engines do, and resolves its symbolic links inside the root.
 func (s *start) makeWorkingDir(plan launch.Plan) (launch.Plan, error) {
-	found, err := s.root.Resolve(plan.Dir)
+	found, err := s.layout.root.Resolve(plan.Dir)
 	if err != nil {
 		return plan, fmt.Errorf("cannot use the working directory %q: %w", plan.Dir, err)
 	}
 	if found.Exists && !found.Info.IsDir() {
 		return plan, fmt.Errorf("cannot use the working directory %q: it is not a directory", plan.Dir)
 	}
-	if !s.allows(found.Path) {
-		s.opts.Log.Warn("The working directory lies outside the allowlist, so that nothing of the image is in it",
+	if !s.layout.wanted(strings.TrimPrefix(found.Path, "/")) {
+		s.opts.Log.Warn("Nothing of the image is in the working directory, which is not taken from it",
 			"dir", plan.Dir, "hint", "RUNNER_ALLOW_PATHS="+plan.Dir)
 	}
 	if !found.Exists {
@@ -81,7 +100,7 @@ func (s *start) makeWorkingDir(plan launch.Plan) (launch.Plan, error) {
 // makeDirs makes the directory p, whose path is free of links, with its
 // parents. What it makes belongs to the user.
 func (s *start) makeDirs(p string, user launch.User) error {
-	dir, err := s.root.Dir().Clone()
+	dir, err := s.layout.root.Dir().Clone()
 	if err != nil {
 		return err
 	}
@@ -111,7 +130,7 @@ func (s *start) makeDir(dir *rootfs.Dir, name string, user launch.User) error {
 	if err := dir.Mkdir(name, 0o755); err != nil {
 		return err
 	}
-	if s.opts.UID != 0 {
+	if !s.opts.MayChown {
 		return nil
 	}
 	return dir.Lchown(name, user.UID, user.GID)

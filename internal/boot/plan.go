@@ -2,8 +2,6 @@ package boot
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"net/url"
 	"slices"
 
@@ -14,9 +12,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
-
-// maxPasswd bounds /etc/passwd, which is read whole.
-const maxPasswd = 1 << 20
 
 // Resolve finds out what IMAGE means: a digest, a config and layers that are
 // still at the registry.
@@ -89,24 +84,23 @@ func settings(cfg *config.Config, user launch.User, home string) launch.Settings
 	}
 }
 
-func (s *start) user() launch.User { return serverUser(s.cfg, s.opts) }
-
 // serverUser is whom the server runs as: RUNNER_USER if we can become it, else
 // whom we are.
 func serverUser(cfg *config.Config, opts Options) launch.User {
-	if opts.UID != 0 {
-		return launch.User{UID: opts.UID, GID: opts.GID}
+	given, self := launch.User(cfg.User), launch.User{UID: opts.UID, GID: opts.GID}
+	if opts.UID == 0 || opts.MayBecome || given == self {
+		return given
 	}
-	return launch.User{UID: cfg.User.UID, GID: cfg.User.GID}
+	if cfg.UserGiven {
+		opts.Log.Warn("RUNNER_USER is overruled: only root can become another user", "wanted", given.String(), "is", self.String())
+	}
+	return self
 }
 
 // lookupHome returns the home directory of the user in the root's /etc/passwd,
 // empty if it has none.
 func lookupHome(root *rootfs.Root, user launch.User) (string, error) {
-	passwd, err := root.ReadFile("/etc/passwd", maxPasswd)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
+	passwd, err := readAccountFile(root, "/etc/passwd")
 	if err != nil {
 		return "", err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
-	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
 // PlanImage plans the launch of the configured image without fetching a layer.
@@ -41,9 +40,9 @@ func PlanConfig(doc io.Reader, cfg *config.Config, opts Options) (launch.Plan, e
 }
 
 func planBelowRoot(image *v1.Config, cfg *config.Config, opts Options) (launch.Plan, error) {
-	root, err := rootfs.Open(cfg.Root)
+	root, err := openRoot(cfg)
 	if err != nil {
-		return launch.Plan{}, fmt.Errorf("cannot open RUNNER_ROOT: %w", err)
+		return launch.Plan{}, err
 	}
 	defer root.Close()
 	return planLaunch(image, cfg, opts, root)

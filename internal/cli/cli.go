@@ -5,15 +5,18 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/handoff"
 )
 
 // Process is what main gets from the operating system.
@@ -61,7 +64,7 @@ fastmcp-runner does what "fastmcp-runner run" does.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), p) },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(runCommand(p), inspectCommand(p), launcherCommand(p), healthcheckCommand(p), versionCommand(p))
+	root.AddCommand(runCommand(p), inspectCommand(p), launcherCommand(p), healthcheckCommand(p), versionCommand(p), pullCommand(p), doctorCommand(p), initCommand(p), becomeCommand())
 	return root
 }
 
@@ -91,11 +94,39 @@ func (p Process) parse(image string, required ...string) (*config.Config, error)
 //nolint:gosec // the names are the operator's own
 func openFile(name string) (fs.File, error) { return os.Open(name) }
 
-// options are what boot needs to know of this process.
+// options are what boot needs to know of this process to look at an image.
 func (p Process) options() boot.Options {
 	return boot.Options{
 		UID:       uint32(os.Geteuid()), //nolint:gosec // ids of the kernel fit
 		GID:       uint32(os.Getegid()), //nolint:gosec // ids of the kernel fit
 		UserAgent: "fastmcp-runner/" + p.Version,
 	}
+}
+
+// optionsWithRights are what boot needs to know to lay one down. They raise the
+// rights that the program's file gives.
+func (p Process) optionsWithRights() (boot.Options, error) {
+	may, err := handoff.Raise()
+	if err != nil {
+		return boot.Options{}, fmt.Errorf("cannot raise the capabilities of the runner's file: %w", err)
+	}
+	opts := p.options()
+	opts.MayChown, opts.MayBecome = may.Chown, may.Become
+	name := executable()
+	opts.Alone = strings.HasPrefix(name, aloneDir)
+	opts.Probe = []string{name, "version"}
+	return opts, nil
+}
+
+// aloneDir holds the program in the image whose root is otherwise empty.
+const aloneDir = "/.fastmcp-runner/"
+
+// executable is where this program lies. Without /proc the name by which it was
+// started tells.
+func executable() string {
+	name, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return name
 }

@@ -52,7 +52,8 @@ func TestScripts(t *testing.T) {
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:       "testdata/script",
+		Condition: condition,
 		Setup: func(env *testscript.Env) error {
 			root := filepath.Join(env.WorkDir, "ROOT")
 			env.Vars = append(env.Vars, "REGISTRY="+host, "ROOT="+root)
@@ -68,6 +69,14 @@ func TestScripts(t *testing.T) {
 			"exits": exits,
 		},
 	})
+}
+
+// condition knows "root".
+func condition(name string) (bool, error) {
+	if name != "root" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	return os.Geteuid() == 0, nil
 }
 
 // exits is the command "exits CODE PROGRAM ARG...".

@@ -71,8 +71,11 @@ func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
 }
 
 // explain prefers the signal that ended the context to the many ways in which
-// what was under way then failed.
+// what was under way then failed. How a server ended is no such failure.
 func explain(ctx context.Context, err error) error {
+	if _, ok := errors.AsType[*exitError](err); ok {
+		return err
+	}
 	if stopped, ok := errors.AsType[*signalError](context.Cause(ctx)); ok {
 		return stopped
 	}
@@ -82,13 +85,26 @@ func explain(ctx context.Context, err error) error {
 // print says why the command failed: one line a fault, and what can be done
 // about it on a line of its own.
 func (p Process) print(err error) {
-	log := p.logger()
+	if _, ok := errors.AsType[*exitError](err); ok {
+		return // the server has said what it had to say
+	}
+	log := p.logger(p.secrets()...)
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		log.Error(line) //nolint:sloglint // the error is the message: it has no facts beside it
 	}
 	if hint := boot.HintOf(err); hint != "" {
 		log.Error("Hint: " + hint) //nolint:sloglint // as above
 	}
+}
+
+// secrets are those of the configuration; an error may quote somebody who
+// quotes them. Faults of the configuration show none.
+func (p Process) secrets() []string {
+	cfg, err := p.parse("")
+	if err != nil {
+		return nil
+	}
+	return cfg.Secrets()
 }
 
 // logger returns the log that the environment asks for, which shows no secret.

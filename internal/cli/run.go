@@ -10,7 +10,6 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
-	"github.com/drengskapur/fastmcp-runner/internal/handoff"
 )
 
 // umask is what the runner's own files are made with, whatever it was started
@@ -34,12 +33,15 @@ func run(ctx context.Context, p Process) error {
 		return err // a signal that came with the last step
 	}
 	tellReady(log, cfg, ready)
-	return handoff.Exec(ready.Plan, handoff.Options{Path: ready.Path, Umask: given})
+	return handOver(newOrder(ready, given))
 }
 
 // prepare runs the boot while its progress is shown.
 func prepare(ctx context.Context, p Process, cfg *config.Config, log *slog.Logger) (boot.Ready, error) {
-	opts := p.options()
+	opts, err := p.optionsWithRights()
+	if err != nil {
+		return boot.Ready{}, err
+	}
 	opts.Log = log
 	opts.Progress = new(boot.Progress)
 	done := showProgress(opts.Progress, p.Stderr, log)

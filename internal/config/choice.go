@@ -24,12 +24,32 @@ func (t *Transport) UnmarshalText(text []byte) error {
 // Mode is a way to run an image.
 type Mode string
 
-// ModeAllowlist takes application directories from an image and borrows the
-// rest from the runner's own system.
-const ModeAllowlist Mode = "allowlist"
+// The ways to run an image.
+const (
+	// ModeAllowlist takes application directories from an image and borrows
+	// the rest from the runner's own system.
+	ModeAllowlist Mode = "allowlist"
+	// ModeRootfs takes the whole image and makes it the server's root.
+	ModeRootfs Mode = "rootfs"
+)
 
 // UnmarshalText accepts the names of the modes.
-func (m *Mode) UnmarshalText(text []byte) error { return oneOf(m, string(text), ModeAllowlist) }
+func (m *Mode) UnmarshalText(text []byte) error {
+	return oneOf(m, string(text), ModeAllowlist, ModeRootfs)
+}
+
+// Switch turns something on or off, or leaves that to the runner.
+type Switch string
+
+// The positions of a switch.
+const (
+	Auto Switch = "auto"
+	On   Switch = "on"
+	Off  Switch = "off"
+)
+
+// UnmarshalText accepts the names of the positions.
+func (s *Switch) UnmarshalText(text []byte) error { return oneOf(s, string(text), Auto, On, Off) }
 
 // LogFormat is the form of the log.
 type LogFormat string

@@ -74,8 +74,15 @@ type Config struct {
 	Root string
 	// Allow is the set of paths that are taken from an image.
 	Allow allowlist.List
-	// User is whom the server runs as.
-	User User
+	// User is whom the server runs as, and UserGiven whether it was chosen or is
+	// the default.
+	User      User
+	UserGiven bool
+	// Init says whether the runner stays as the server's parent.
+	Init Switch
+	// FakeRoot says whether calls that only root may make succeed without
+	// effect.
+	FakeRoot Switch
 	// Entrypoint replaces the image's Entrypoint unless it is nil.
 	Entrypoint []string
 	// Cmd replaces the image's Cmd unless it is nil; it may be empty.
@@ -153,6 +160,9 @@ func (p *parser) config(t table) *Config {
 		Root:       string(t.Root),
 		Allow:      p.allow(t.AllowPaths),
 		User:       t.User,
+		UserGiven:  p.set("RUNNER_USER"),
+		Init:       t.Init,
+		FakeRoot:   t.FakeRoot,
 		Entrypoint: t.Entrypoint,
 		Cmd:        t.Cmd,
 		MaxBytes:   int64(t.MaxBytes),

@@ -145,7 +145,7 @@ func TestFaults(t *testing.T) {
 		{"a NUL byte", "TZ=a\x00b", `TZ: holds a NUL byte`},
 		{"a NUL byte in one of ours is said once", "PORT=8\x00", `PORT: holds a NUL byte`},
 		{"an unknown transport", "MCP_TRANSPORT=stdio", `MCP_TRANSPORT="stdio": not one of streamable-http, sse`},
-		{"a mode of later", "RUNNER_MODE=rootfs", `RUNNER_MODE="rootfs": not one of allowlist`},
+		{"an unknown mode", "RUNNER_MODE=chroot", `RUNNER_MODE="chroot": not one of allowlist, rootfs`},
 		{"a level in upper case", "LOG_LEVEL=INFO", `LOG_LEVEL="INFO": not one of debug, info, warn, error`},
 		{"an unknown format", "LOG_FORMAT=xml", `LOG_FORMAT="xml": not one of text, json`},
 		{"a host with a port", "MCP_HOST=0.0.0.0:80", `MCP_HOST="0.0.0.0:80": not an IP address or host name, such as 0.0.0.0, ::1 or localhost`},

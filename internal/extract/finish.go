@@ -66,6 +66,19 @@ func (x *extraction) finishDir(p string, ent layer.Entry) error {
 	return errors.Join(x.own.setDir(f, p, ent, &x.report), f.Close())
 }
 
+// HandOver gives the directories, paths relative to root, with all that lies in
+// them to owner. A path that does not exist is no error.
+func HandOver(root *rootfs.Root, dirs []string, owner Owner) error {
+	x := newExtraction(root, nil, Options{Owner: owner})
+	defer x.dirs.close()
+	for _, p := range dirs {
+		if err := x.handOver(p); err != nil {
+			return fmt.Errorf("%q: %w", "/"+p, err)
+		}
+	}
+	return nil
+}
+
 // handOver gives the directory p with all that lies in it to the owner: also
 // what was there before, as the user's data.
 func (x *extraction) handOver(p string) error {

@@ -36,6 +36,8 @@ type Options struct {
 	// by a mount namespace of its own. It needs CAP_SYS_ADMIN; without Mount,
 	// CAP_SYS_CHROOT is enough, and /proc and /sys are missing.
 	Mount bool
+	// Parent is the process with which the program shall die; 0 for none.
+	Parent int
 	// FakeRoot has calls that only root may make succeed without effect, for
 	// entrypoints that expect to be root.
 	FakeRoot bool
@@ -75,6 +77,11 @@ func Exec(plan launch.Plan, opts Options) error {
 	if err := become(plan.User); err != nil {
 		return err
 	}
+	// After the drop: the kernel forgets the wish when a process changes its
+	// ids or capabilities.
+	if err := dieWith(opts.Parent); err != nil {
+		return fmt.Errorf("cannot die with the parent: %w", err)
+	}
 	// After the drop: root may enter directories that the user may not.
 	if err := chdir(plan, opts); err != nil {
 		return err
@@ -93,9 +100,23 @@ func Exec(plan launch.Plan, opts Options) error {
 		}
 	}
 	// unix.Exec also gives back the RLIMIT_NOFILE that the Go runtime raised
-	// at its start. PR_SET_DUMPABLE and PR_SET_PDEATHSIG are left alone:
-	// execve sets the first anew, and nobody sets the second.
+	// at its start. PR_SET_DUMPABLE is left alone: execve sets it anew.
 	return &ExecError{Path: opts.Path, Err: unix.Exec(opts.Path, plan.Argv, plan.Env)}
+}
+
+// dieWith has the kernel kill this process when its parent dies
+// (PR_SET_PDEATHSIG). A parent that died just before would never be noticed.
+func dieWith(parent int) error {
+	if parent == 0 {
+		return nil
+	}
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return err
+	}
+	if unix.Getppid() != parent {
+		return errors.New("it is gone")
+	}
+	return nil
 }
 
 func chdir(plan launch.Plan, opts Options) error {

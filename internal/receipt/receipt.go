@@ -130,7 +130,7 @@ func Begin(root *rootfs.Root, key Key) (*Writer, error) {
 }
 
 func begin(root *rootfs.Root, key Key) (_ *Writer, err error) {
-	if err := root.Dir().Mkdir(Dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := root.Dir().Mkdir(Dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	dir, err := root.Dir().Open(Dir)
@@ -148,7 +148,7 @@ func begin(root *rootfs.Root, key Key) (_ *Writer, err error) {
 	if err := dir.RemoveAll(partialName); err != nil {
 		return nil, err
 	}
-	f, err := dir.Create(partialName, 0o600)
+	f, err := dir.Create(partialName, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,9 @@ func begin(root *rootfs.Root, key Key) (_ *Writer, err error) {
 }
 
 // own takes the directory for root, if we are root, so that the server, which
-// will not be, can forge no receipt.
+// will not be, can forge no receipt. It stays readable: an image that was laid
+// by root while a container image was built is found by a start as somebody
+// else.
 func own(dir *rootfs.Dir) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -171,7 +173,7 @@ func own(dir *rootfs.Dir) error {
 	if err := dir.Lchown("", 0, 0); err != nil {
 		return err
 	}
-	return dir.ChmodSelf(0o700)
+	return dir.ChmodSelf(0o755)
 }
 
 // Laid notes that a path was laid.

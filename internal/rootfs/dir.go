@@ -160,6 +160,11 @@ func (d *Dir) Mkfifo(name string, mode uint32) error {
 	return pathError("mkfifo", name, unix.Mknodat(d.fd, name, mode|unix.S_IFIFO, 0))
 }
 
+// Mkdev makes name a character device with the given mode and numbers.
+func (d *Dir) Mkdev(name string, mode, major, minor uint32) error {
+	return pathError("mknod", name, unix.Mknodat(d.fd, name, mode|unix.S_IFCHR, int(unix.Mkdev(major, minor)))) //nolint:gosec // small numbers
+}
+
 // Unlink removes name, which is not a directory.
 func (d *Dir) Unlink(name string) error {
 	return pathError("unlink", name, unix.Unlinkat(d.fd, name, 0))

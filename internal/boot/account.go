@@ -1,0 +1,135 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/launch"
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+)
+
+// maxAccounts bounds /etc/passwd and /etc/group, which are read whole.
+const maxAccounts = 1 << 20
+
+// readAccounts returns the root's account files, empty where there is none.
+func readAccounts(root *rootfs.Root) (passwd, group []byte, err error) {
+	if passwd, err = readAccountFile(root, "/etc/passwd"); err != nil {
+		return nil, nil, err
+	}
+	group, err = readAccountFile(root, "/etc/group")
+	return passwd, group, err
+}
+
+func readAccountFile(root *rootfs.Root, name string) ([]byte, error) {
+	content, err := root.ReadFile(name, maxAccounts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return content, err
+}
+
+// planWhole plans the launch of a whole image once its files are there: its
+// account files say who its user is. It also returns that user, and gives the
+// root what the image was not asked for.
+func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images launch.User, err error) {
+	image := imageOf(&img.Config.Config)
+	user, images, home, err := s.wholeUser(image.User)
+	if err != nil {
+		return plan, images, err
+	}
+	if image.WorkingDir == "" {
+		app, err := s.layout.root.Resolve(defaultDir)
+		if err == nil && !app.Exists {
+			image.WorkingDir = "/"
+		}
+	}
+	if plan, err = launch.New(image, settings(s.cfg, user, home)); err != nil {
+		return plan, images, err
+	}
+	return plan, images, errors.Join(s.handOver(plan, images), s.furnish())
+}
+
+// defaultDir is where a server starts whose image has no WorkingDir; in a whole
+// image without it, the root is.
+const defaultDir = "/app"
+
+// wholeUser decides whom a whole image runs as: RUNNER_USER, else the image's
+// own user if that is not root and we can become it, else the default user,
+// else who we are.
+func (s *start) wholeUser(imageUser string) (user, images launch.User, home string, err error) {
+	passwd, group, err := readAccounts(s.layout.root)
+	if err != nil {
+		return user, images, "", err
+	}
+	account, err := launch.ResolveAccount(imageUser, passwd, group)
+	if err != nil && !s.cfg.UserGiven {
+		return user, images, "", err
+	}
+	user = s.chooseUser(account.User)
+	s.opts.Log.Info("Chose the server's user", "user", user.String(), "image_user", account.User.String())
+	if user == account.User {
+		return user, account.User, account.Home, nil
+	}
+	home, _ = launch.LookupHome(passwd, user.UID)
+	return user, account.User, home, nil
+}
+
+// wantsFakeRoot reports whether changes of owners and ids shall succeed without
+// effect: by default where the image counts on root and does not get it.
+func (s *start) wantsFakeRoot(user, images launch.User) bool {
+	if s.cfg.FakeRoot != config.Auto {
+		return s.cfg.FakeRoot == config.On
+	}
+	if images.UID != 0 || user.UID == 0 {
+		return false
+	}
+	s.opts.Log.Info("The image expects root: chown, setuid and the like will succeed without effect",
+		"user", user.String(), "off_by", "RUNNER_FAKE_ROOT=off")
+	return true
+}
+
+func (s *start) chooseUser(images launch.User) launch.User {
+	self := launch.User{UID: s.opts.UID, GID: s.opts.GID}
+	if !s.cfg.UserGiven && images.UID != 0 && (s.opts.MayBecome || images == self) {
+		return images
+	}
+	return serverUser(s.cfg, s.opts)
+}
+
+// systemDirs stay root's even if an image starts in one of them.
+func systemDirs() []string {
+	return []string{
+		"", "bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "tmp", "usr", "var",
+	}
+}
+
+// handOver gives the directories where a server keeps its files to its user,
+// if that is somebody else than the image counted on.
+func (s *start) handOver(plan launch.Plan, images launch.User) error {
+	if plan.User == images || !s.opts.MayChown {
+		return nil
+	}
+	dirs := []string{"app", "data"}
+	home, _ := plan.Lookup("HOME")
+	for _, dir := range []string{plan.Dir, home} {
+		found, err := s.layout.root.Resolve(dir)
+		if err != nil || !found.Info.IsDir() {
+			continue // there is nothing to give
+		}
+		p := strings.Trim(found.Path, "/")
+		if s.layout.wanted(p) && !slices.Contains(systemDirs(), p) {
+			dirs = append(dirs, p)
+		}
+	}
+	err := extract.HandOver(s.layout.root, dirs, extract.Owner{UID: plan.User.UID, GID: plan.User.GID})
+	if err != nil {
+		return fmt.Errorf("cannot give the server's directories to user %s: %w", plan.User, err)
+	}
+	return nil
+}

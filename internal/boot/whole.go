@@ -1,0 +1,235 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/receipt"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+)
+
+// privateRoot is where a whole image is laid when the runner shares its root
+// with a system and RUNNER_ROOT names no other directory.
+const privateRoot = "/" + receipt.Dir + "/rootfs"
+
+// hostLinks are the links that a root which is made for whole images has in
+// the place of directories that most images have as links too.
+func hostLinks() []string { return []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} }
+
+// kernelDirs are provided by the kernel or the engine, whatever an image has
+// there.
+func kernelDirs() []string { return []string{"dev", "proc", "sys"} }
+
+// hostFiles are the files by which the host tells a container of its network.
+func hostFiles() []string { return []string{"etc/hostname", "etc/hosts", "etc/resolv.conf"} }
+
+// noWayError says that this host can run no whole image.
+type noWayError struct{ reason string }
+
+func (e *noWayError) Error() string {
+	return "cannot run a whole image on this host: " + e.reason
+}
+
+func (e *noWayError) Hint() string {
+	return "use the runner's rootfs image, which needs no privilege, or RUNNER_MODE=allowlist"
+}
+
+// need says whether a whole image that is laid down must also be able to run
+// on this host.
+type need bool
+
+const (
+	someWay need = true
+	anyWay  need = false
+)
+
+// chooseWay finds out how a whole image can run on this host.
+func chooseWay(ctx context.Context, cfg *config.Config, opts Options) (host.Facts, host.Choice) {
+	facts := host.Probe(ctx, host.Options{Command: opts.Probe})
+	return facts, facts.Way(placeOf(cfg, opts))
+}
+
+// placeOf says with whom the image would share its root.
+func placeOf(cfg *config.Config, opts Options) host.Place {
+	if opts.Alone && cfg.Root == "/" {
+		return host.Alone
+	}
+	return host.Shared
+}
+
+// wholeLayout takes everything of an image but what belongs to the host. It
+// chooses the way in which the image can run here, before anything is fetched.
+func (s *start) wholeLayout(ctx context.Context, need need) (layout, error) {
+	facts, choice := chooseWay(ctx, s.cfg, s.opts)
+	if choice.Way == host.WayNone && need == someWay {
+		return layout{}, &noWayError{reason: choice.Reason}
+	}
+	s.opts.Log.Info("Chose how to run the whole image", "way", choice.Way.String(), "reason", choice.Reason)
+	l := layout{all: true, way: choice.Way, rules: string(config.ModeRootfs)}
+	if choice.Way == host.WayInPlace {
+		l.root, l.links = s.root, hostLinks()
+		l.wanted = wholeImage(host.MountPoints(facts.Mounts, "/"))
+		return l, nil
+	}
+	l.wanted = wholeImage(nil)
+	var err error
+	l.root, err = s.openPrivateRoot()
+	return l, err
+}
+
+// wholeImage returns the selection that takes everything but what the host
+// provides: the kernel's directories, its own files, the runner's directory,
+// and mount points, given as absolute paths, with all below them.
+func wholeImage(mountPoints []string) func(p string) bool {
+	protected := append(kernelDirs(), receipt.Dir)
+	for _, m := range mountPoints {
+		protected = append(protected, strings.TrimPrefix(m, "/"))
+	}
+	protected = append(protected, hostFiles()...)
+	return func(p string) bool {
+		for _, dir := range protected {
+			if within(p, dir) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// openPrivateRoot opens the directory that becomes the server's root.
+func (s *start) openPrivateRoot() (*rootfs.Root, error) {
+	name := s.cfg.Root
+	if name == "/" {
+		name = privateRoot
+		if err := s.makePrivateRoot(); err != nil {
+			return nil, &privateRootError{err: err}
+		}
+	}
+	root, err := rootfs.Open(name)
+	if err != nil {
+		return nil, &privateRootError{err: err}
+	}
+	return root, nil
+}
+
+// makePrivateRoot makes the private root below the runner's own directory. The
+// server's user must be able to enter it.
+func (s *start) makePrivateRoot() error {
+	dir, err := s.root.Dir().Clone()
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(strings.Trim(privateRoot, "/"), "/") {
+		next, err := enter(dir, name, func() error { return dir.Mkdir(name, 0o755) })
+		if err = errors.Join(err, dir.Close()); err != nil {
+			return err
+		}
+		dir = next
+	}
+	return dir.Close()
+}
+
+type privateRootError struct{ err error }
+
+func (e *privateRootError) Error() string {
+	return "cannot make a directory for the whole image: " + e.err.Error()
+}
+func (e *privateRootError) Unwrap() error { return e.err }
+func (e *privateRootError) Hint() string {
+	return "set RUNNER_ROOT to an empty directory that user " + strconv.Itoa(unix.Geteuid()) + " can write"
+}
+
+// furnish gives a private root what the image was not asked for: the host's
+// network files, and without a mount namespace the devices that every program
+// expects. The others come by mounts.
+func (s *start) furnish() error {
+	l := s.layout
+	if l.way == host.WayInPlace {
+		return nil
+	}
+	if err := s.copyHostFiles(l.root); err != nil {
+		return fmt.Errorf("cannot copy the host's network files into the root: %w", err)
+	}
+	if l.way != host.WayChroot {
+		return nil
+	}
+	s.opts.Log.Warn("The server sees no /proc and /sys, and of /dev only the basic devices",
+		"reason", "chroot cannot mount")
+	if err := makeDevices(l.root); err != nil {
+		s.opts.Log.Warn("Cannot make the basic devices", "reason", err)
+	}
+	return nil
+}
+
+// maxHostFile bounds the network files, which are short.
+const maxHostFile = 1 << 20
+
+func (s *start) copyHostFiles(root *rootfs.Root) error {
+	own, err := rootfs.Open("/")
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	etc, err := openOrMake(root, "etc")
+	if err != nil {
+		return err
+	}
+	defer etc.Close()
+	for _, name := range hostFiles() {
+		content, err := own.ReadFile("/"+name, maxHostFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := writeFile(etc, strings.TrimPrefix(name, "etc/"), 0o644, content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFile puts a file in the place of whatever is there.
+func writeFile(dir *rootfs.Dir, name string, mode uint32, content []byte) error {
+	if err := dir.RemoveAll(name); err != nil {
+		return err
+	}
+	f, err := dir.Create(name, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
+}
+
+// openOrMake opens the directory name of the root, not following a link.
+func openOrMake(root *rootfs.Root, name string) (*rootfs.Dir, error) {
+	return enter(root.Dir(), name, func() error { return root.Dir().Mkdir(name, 0o755) })
+}
+
+// makeDevices makes the devices that a program may count on (runtime
+// specification, config-linux.md, "Default Devices"). Making them needs
+// CAP_MKNOD.
+func makeDevices(root *rootfs.Root) error {
+	dev, err := openOrMake(root, "dev")
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	for name, minor := range map[string]uint32{"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9} {
+		err := dev.Mkdev(name, 0o666, 1, minor)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
