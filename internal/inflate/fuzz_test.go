@@ -31,8 +31,7 @@ func FuzzInflate(f *testing.F) {
 // reason is the text of an error without the offset, which depends a little on
 // the pieces.
 func reason(err error) string {
-	var corrupt *inflate.CorruptError
-	if errors.As(err, &corrupt) {
+	if corrupt, ok := errors.AsType[*inflate.CorruptError](err); ok {
 		return corrupt.Reason
 	}
 	return fmt.Sprint(err)
