@@ -126,7 +126,7 @@ func stay(p Process, o order, f *os.File) (code int, err error) {
 			return 0, fmt.Errorf("the image's StopSignal: %w", err)
 		}
 	}
-	cmd := exec.Command(executable(), becomeName) //nolint:noctx // it ends when the server does
+	cmd := exec.Command(executable(), becomeName) //nolint:noctx,gosec // it is this program, and ends when the server does
 	cmd.Args[0] = "fastmcp-runner"
 	cmd.Env = []string{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
