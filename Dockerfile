@@ -35,6 +35,7 @@ RUN set -eu; \
     grep -q '^[^:]*:[^:]*:1000:' /etc/group || echo 'user:!:1000:' >>/etc/group; \
     grep -q '^[^:]*:[^:]*:1000:' /etc/passwd || echo 'user:!:1000:1000::/home/user:/bin/false' >>/etc/passwd; \
     mkdir -p /app /data /home/user /opt /srv /var/data /var/lib /usr/local/lib/node_modules /.fastmcp-runner; \
+    for lib in /usr/lib/python3.*; do if [ -d "$lib" ]; then mkdir -p "$lib/site-packages"; fi; done; \
     for dir in /app /data /home /opt /srv /var/data /var/lib /usr/local/lib /usr/lib/python*/site-packages /.fastmcp-runner; do \
         if [ -d "$dir" ]; then chown -R 1000:1000 "$dir"; fi; \
     done
