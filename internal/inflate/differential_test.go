@@ -145,9 +145,13 @@ func deflate(tb testing.TB, data []byte, level int) []byte {
 func TestInflateDecodesWhatNoCompressorWrites(t *testing.T) {
 	t.Parallel()
 	p := newPair()
-	for seed := range uint64(300) {
+	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 0))
-		stream := randomStream(rng, []int{0, 300, 40_000, 1_500_000}[seed%4])
+		size := []int{0, 300, 40_000}[seed%3]
+		if seed%20 == 0 {
+			size = 1_500_000 // several blocks
+		}
+		stream := randomStream(rng, size)
 		if _, _, err := p.stdInflate(stream); err != nil {
 			t.Fatalf("seed %d: the generator wrote a stream that compress/flate rejects: %v", seed, err)
 		}
