@@ -9,6 +9,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/drengskapur/fastmcp-runner/internal/ahead"
 	"github.com/drengskapur/fastmcp-runner/internal/inflate"
 )
 
@@ -26,9 +27,18 @@ const maxZstdWindow = 128 << 20
 
 const blobBuffer = 64 << 10
 
+// How far the decoder is ahead of who reads the entries: enough to hide that
+// files take unequal time to write.
+const (
+	aheadBlocks  = 4
+	aheadBuffer  = 512 << 10
+	aheadBuffers = 4
+)
+
 // decompress returns the content of blob, whose compression it recognises by
 // the first bytes, because media types are often wrong. The content reaches
-// io.EOF only where the blob does.
+// io.EOF only where the blob does. Decompression goes on in a goroutine of its
+// own while the content is read, since it costs as much as writing the files.
 func decompress(blob io.Reader) (io.ReadCloser, error) {
 	buffered := bufio.NewReaderSize(blob, blobBuffer)
 	head, err := buffered.Peek(len(zstdMagic))
@@ -36,11 +46,24 @@ func decompress(blob io.Reader) (io.ReadCloser, error) {
 	case err != nil && !isEnd(err):
 		return nil, err
 	case bytes.HasPrefix(head, []byte(gzipMagic)):
-		return io.NopCloser(inflate.NewReader(buffered)), nil
+		return inflateAhead(buffered), nil
 	case isZstd(head):
 		return newZstdReader(buffered)
 	}
 	return io.NopCloser(buffered), nil
+}
+
+// inflateAhead decompresses gzip into blocks that are handed on without a copy.
+func inflateAhead(blob io.Reader) io.ReadCloser {
+	z := inflate.NewReader(blob)
+	blocks := make([]*inflate.Block, aheadBlocks)
+	for i := range blocks {
+		blocks[i] = new(inflate.Block)
+	}
+	return ahead.NewReader(blocks, func(b *inflate.Block) ([]byte, error) {
+		err := z.Fill(b)
+		return b.Bytes(), err
+	})
 }
 
 func isZstd(head []byte) bool {
@@ -50,28 +73,34 @@ func isZstd(head []byte) bool {
 
 // zstdReader reads frames up to the end of the blob.
 type zstdReader struct {
-	*zstd.Decoder
+	*ahead.Reader[[]byte]
+
+	decoder *zstd.Decoder
 }
 
-func newZstdReader(blob io.Reader) (zstdReader, error) {
+func newZstdReader(blob io.Reader) (io.ReadCloser, error) {
 	decoder, err := zstd.NewReader(blob,
 		zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderMaxWindow(maxZstdWindow),
 		zstd.WithDecoderMaxMemory(maxZstdWindow))
-	return zstdReader{decoder}, err
+	if err != nil {
+		return nil, err
+	}
+	return zstdReader{ahead.NewReader(ahead.Buffers(aheadBuffers, aheadBuffer), ahead.Copy(decoder)), decoder}, nil
 }
 
 // Read reads the content of all frames.
 func (z zstdReader) Read(p []byte) (int, error) {
-	n, err := z.Decoder.Read(p)
+	n, err := z.Reader.Read(p)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 		err = fmt.Errorf("zstd: a frame needs more than %d bytes of memory: %w", maxZstdWindow, err)
 	}
 	return n, err
 }
 
-// Close releases the decoder.
+// Close releases the decoder, once nothing reads from it.
 func (z zstdReader) Close() error {
-	z.Decoder.Close()
-	return nil
+	err := z.Reader.Close()
+	z.decoder.Close()
+	return err
 }

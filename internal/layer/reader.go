@@ -78,7 +78,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close releases the decoder. It does not close the blob.
+// Close releases the decoder. It does not close the blob, but waits for a read
+// from it that is under way: who stops early makes the blob end first.
 func (r *Reader) Close() error {
 	r.err = errClosed
 	if r.decoder == nil {
@@ -102,8 +103,8 @@ func (r *Reader) Used() Usage {
 // anybody made of it: decoders reword the errors of their source, and an entry
 // of a blob with the wrong digest says nothing.
 func (r *Reader) fail(err error) error {
-	if r.blob.err != nil && !isEnd(r.blob.err) {
-		err = r.blob.err
+	if ended := r.blob.ended(); ended != nil && !isEnd(ended) {
+		err = ended
 	}
 	r.err = err
 	return err
