@@ -27,7 +27,7 @@ func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.I
 		Log:         opts.Log,
 	}
 	for _, docker := range cfg.DockerConfigs {
-		ropts.DockerConfigs = append(ropts.DockerConfigs, []byte(docker.JSON.Reveal()))
+		ropts.DockerConfigs = append(ropts.DockerConfigs, registry.DockerConfig{Source: docker.Source, JSON: registry.Secret(docker.JSON.Reveal())})
 	}
 	client, err := registry.New(ropts)
 	if err != nil {

@@ -149,7 +149,7 @@ func TestAuthentication(t *testing.T) {
 func dockerOptions(configs ...string) registry.Options {
 	var opts registry.Options
 	for _, config := range configs {
-		opts.DockerConfigs = append(opts.DockerConfigs, []byte(config))
+		opts.DockerConfigs = append(opts.DockerConfigs, registry.DockerConfig{Source: "/config.json", JSON: registry.Secret(config)})
 	}
 	return opts
 }

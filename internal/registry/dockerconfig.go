@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,28 @@ import (
 // Docker Hub, whatever name the user wrote.
 const dockerHub = "https://index.docker.io/v1/"
 
+// DockerConfig is a Docker configuration as it was found.
+type DockerConfig struct {
+	// Source is where it was found, for errors: a file or variable.
+	Source string
+	// JSON is its content.
+	JSON Secret
+}
+
+// DockerConfigError says what is wrong with a Docker configuration.
+type DockerConfigError struct {
+	// Source is that of the DockerConfig.
+	Source string
+
+	cause string
+}
+
+// Error names the configuration and the fault, and shows nothing of what may be
+// a credential.
+func (e *DockerConfigError) Error() string {
+	return fmt.Sprintf("the Docker configuration %q is unreadable: %s", e.Source, e.cause)
+}
+
 // dockerConfig is the part of a Docker config file that concerns credentials.
 // docker/cli's own reader is not used: it reads the environment and prints to
 // standard error.
@@ -23,6 +46,8 @@ type dockerConfig struct {
 	Auths       map[string]dockerAuth `json:"auths"`
 	CredsStore  string                `json:"credsStore"`
 	CredHelpers map[string]string     `json:"credHelpers"`
+
+	source string
 }
 
 type dockerAuth struct {
@@ -31,6 +56,31 @@ type dockerAuth struct {
 	Password      Secret `json:"password"`
 	IdentityToken Secret `json:"identitytoken"`
 	RegistryToken Secret `json:"registrytoken"`
+}
+
+func parseDockerConfigs(found []DockerConfig) ([]dockerConfig, error) {
+	configs := make([]dockerConfig, len(found))
+	for i, f := range found {
+		configs[i].source = f.Source
+		if err := json.Unmarshal([]byte(f.JSON), &configs[i]); err != nil {
+			return nil, &DockerConfigError{Source: f.Source, cause: jsonFault(err)}
+		}
+	}
+	return configs, nil
+}
+
+// jsonFault says in words of JSON what package json says in those of Go. It
+// leaves out what the decoder quotes.
+func jsonFault(err error) string {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	if !ok {
+		return "not JSON"
+	}
+	kind, _, _ := strings.Cut(wrong.Value, " ") // A number is followed by its digits.
+	if wrong.Field == "" {
+		return fmt.Sprintf("its content is of type %s, not an object", kind)
+	}
+	return fmt.Sprintf("its %q is of type %s, which does not belong there", wrong.Field, kind)
 }
 
 // loginFor finds who we are to the registry of repo.
@@ -85,7 +135,7 @@ func (c *dockerConfig) entry(path string) (login, error) {
 		}
 		l, err := c.Auths[key].login()
 		if err != nil {
-			return login{}, fmt.Errorf("the Docker config's entry %q is unreadable: %w", key, err)
+			return login{}, &DockerConfigError{Source: c.source, cause: fmt.Sprintf("the entry %q: %v", key, err)}
 		}
 		if !l.anonymous() {
 			return l, nil
@@ -100,12 +150,9 @@ func (a dockerAuth) login() (login, error) {
 		return l, nil
 	}
 	pair, err := base64.StdEncoding.DecodeString(string(a.Auth))
-	if err != nil {
-		return login{}, fmt.Errorf("auth: %w", err)
-	}
 	username, password, ok := strings.Cut(strings.TrimRight(string(pair), "\x00"), ":")
-	if !ok {
-		return login{}, errors.New("auth: not the base64 of user:password")
+	if err != nil || !ok {
+		return login{}, errors.New(`its "auth" is not the base64 of user:password`)
 	}
 	l.username, l.password = username, Secret(password)
 	return l, nil

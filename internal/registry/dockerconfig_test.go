@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -134,8 +135,33 @@ func TestUnreadableEntries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newClient(t, newNetwork(), dockerOptions(fmt.Sprintf(`{"auths":{"ghcr.io":{"auth":%q}}}`, auth)))
 				_, err := c.Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
-				wantError(t, err, `cannot resolve ghcr.io/acme/mcp: the Docker config's entry "ghcr.io" is unreadable: auth: `, "")
+				wantError(t, err, `cannot resolve ghcr.io/acme/mcp: the Docker configuration "/config.json" is unreadable: the entry "ghcr.io": its "auth" is not the base64 of user:password`, "")
+				if _, ok := errors.AsType[*registry.DockerConfigError](err); !ok {
+					t.Errorf("%v is no DockerConfigError", err)
+				}
 			})
+		})
+	}
+}
+
+func TestUnreadableDockerConfigs(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, config, want string }{
+		{"a string in the place of all entries", `{"auths":"x"}`, `its "auths" is of type string, which does not belong there`},
+		{"a number in the place of a password, which is not shown", `{"auths":{"ghcr.io":{"password":12345678}}}`, `is of type number, which does not belong there`},
+		{"no object at all", `[]`, "its content is of type array, not an object"},
+		{"no JSON", `hush`, "not JSON"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := registry.New(dockerOptions(`{}`, test.config))
+			wantError(t, err, `the Docker configuration "/config.json" is unreadable: `, "")
+			wantError(t, err, test.want, "")
+			for _, not := range []string{"registry.", "struct", "Go ", "12345678", "hush"} {
+				if strings.Contains(err.Error(), not) {
+					t.Errorf("%v says %q", err, not)
+				}
+			}
 		})
 	}
 }

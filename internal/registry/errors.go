@@ -61,7 +61,7 @@ func hintFor(err error, anonymous bool) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "if the registry has a private CA, give its certificate in RUNNER_CA_FILE"
 	}
-	if errors.Is(err, http.ErrSchemeMismatch) {
+	if isNoTLS(err) {
 		return plainHTTPHint
 	}
 	status, ok := errors.AsType[*statusError](err)

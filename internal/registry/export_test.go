@@ -24,7 +24,7 @@ func ParseChallenges(headers ...string) []Challenge {
 
 // DockerLogin returns the user and password that a config has for a repository.
 func DockerLogin(config []byte, repo name.Repository) (user, pass string, err error) {
-	c, err := New(Options{DockerConfigs: [][]byte{config}})
+	c, err := New(Options{DockerConfigs: []DockerConfig{{JSON: Secret(config)}}})
 	if err != nil {
 		return "", "", err
 	}

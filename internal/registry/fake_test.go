@@ -200,7 +200,9 @@ func digestOf(t *testing.T, content []byte) v1.Hash {
 // newClient returns a client on a network that trusts the test CA.
 func newClient(t *testing.T, n *network, opts registry.Options) *registry.Client {
 	t.Helper()
-	opts.Dial = n.dial
+	if opts.Dial == nil {
+		opts.Dial = n.dial
+	}
 	if opts.RootCAs == nil {
 		opts.RootCAs = testCA().pem()
 	}

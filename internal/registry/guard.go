@@ -44,7 +44,7 @@ func (g *guard) check(u *url.URL) error {
 	if reach := reachOf(u.Hostname()); reach > reachOf(hostname(g.registry)) {
 		return &hintedError{
 			msg:  fmt.Sprintf("%s sends us to %q, %s, which is refused", g.registry, u.Host, reach),
-			hint: "if that host is meant, list it in RUNNER_INSECURE_REGISTRIES",
+			hint: reach.hint(),
 		}
 	}
 	return nil
@@ -71,6 +71,15 @@ func (r reach) String() string {
 	default:
 		panic(fmt.Sprintf("internal error: reach %d", int(r)))
 	}
+}
+
+// hint says how a host of this reach can be allowed, "" if it never is: see
+// refuseLinkLocal.
+func (r reach) hint() string {
+	if r == linkLocal {
+		return ""
+	}
+	return "if that host is meant, list it in RUNNER_INSECURE_REGISTRIES"
 }
 
 // reachOf judges a host by its spelling. A name that resolves to a private

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -170,12 +171,13 @@ func TestPlainHTTP(t *testing.T) {
 
 func TestRealms(t *testing.T) {
 	t.Parallel()
-	tests := []struct{ name, registry, realm, want string }{
-		{"trap 47: a token server on another port of loopback, for a registry on loopback", "127.0.0.1:5000", "http://127.0.0.1:5001/token", ""},
-		{"trap 47: a token server on a private address, for a registry on one", "10.0.0.1:5000", "https://10.0.0.2/token", ""},
-		{"trap 47: a token server on this machine, for a registry elsewhere", "ghcr.io", "http://127.0.0.1:5001/token", `ghcr.io sends us to "127.0.0.1:5001", a private address`},
-		{"trap 47: a token server in plain HTTP", "ghcr.io", "http://auth.example.com/token", `plain HTTP to "auth.example.com" is refused`},
-		{"trap 47: the metadata service", "127.0.0.1:5000", "https://169.254.169.254/token", "a link-local address, which is refused"},
+	const mayBeListed = "RUNNER_INSECURE_REGISTRIES"
+	tests := []struct{ name, registry, realm, want, hint string }{
+		{"trap 47: a token server on another port of loopback, for a registry on loopback", "127.0.0.1:5000", "http://127.0.0.1:5001/token", "", ""},
+		{"trap 47: a token server on a private address, for a registry on one", "10.0.0.1:5000", "https://10.0.0.2/token", "", ""},
+		{"trap 47: a token server on this machine, for a registry elsewhere", "ghcr.io", "http://127.0.0.1:5001/token", `ghcr.io sends us to "127.0.0.1:5001", a private address`, mayBeListed},
+		{"trap 47: a token server in plain HTTP", "ghcr.io", "http://auth.example.com/token", `plain HTTP to "auth.example.com" is refused`, mayBeListed},
+		{"trap 47: the metadata service, which cannot be listed", "127.0.0.1:5000", "https://169.254.169.254/token", "a link-local address, which is refused", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -197,7 +199,10 @@ func TestRealms(t *testing.T) {
 					t.Error(err)
 				}
 				if tt.want != "" {
-					wantError(t, err, tt.want, "")
+					wantError(t, err, tt.want, tt.hint)
+					if refused, ok := errors.AsType[*registry.Error](err); !ok || tt.hint == "" && refused.Hint() != "" {
+						t.Errorf("%v has a hint that does not help: %q", err, refused.Hint())
+					}
 					if len(server.asked) != 0 {
 						t.Error("the credentials were sent")
 					}
@@ -311,7 +316,7 @@ func TestOptions(t *testing.T) {
 		{"trap 49: a CA file without certificates", registry.Options{RootCAs: []byte("no PEM")}, "cannot use the CA certificates: there is no PEM certificate in them"},
 		{"a URL where a host belongs", registry.Options{Insecure: []string{"http://registry.corp"}}, `cannot allow plain HTTP for "http://registry.corp": not a host or host:port`},
 		{"an empty host", registry.Options{Insecure: []string{""}}, `cannot allow plain HTTP for ""`},
-		{"trap 50: a Docker config that is none", dockerOptions(`{}`, `{"auths":[`), "cannot read Docker config 2 of 2: unexpected end of JSON input"},
+		{"trap 50: a Docker config that is none", dockerOptions(`{}`, `{"auths":[`), `the Docker configuration "/config.json" is unreadable: not JSON`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

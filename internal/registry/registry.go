@@ -17,9 +17,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,9 +42,9 @@ type Options struct {
 	// Credentials are for the registry of the reference. When they are zero,
 	// DockerConfigs are asked, and then the registry is asked anonymously.
 	Credentials Credentials
-	// DockerConfigs are the contents of Docker config files, or of
-	// DOCKER_AUTH_CONFIG; the first that knows the registry wins.
-	DockerConfigs [][]byte
+	// DockerConfigs are asked in their order; the first that knows the registry
+	// wins.
+	DockerConfigs []DockerConfig
 	// Environ is the environment of the credential helpers that DockerConfigs
 	// name; its PATH finds them. When it is empty, no helper is found.
 	Environ []string
@@ -118,16 +116,6 @@ func New(opts Options) (*Client, error) {
 // are being read are not touched.
 func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
-}
-
-func parseDockerConfigs(contents [][]byte) ([]dockerConfig, error) {
-	configs := make([]dockerConfig, len(contents))
-	for i, content := range contents {
-		if err := json.Unmarshal(content, &configs[i]); err != nil {
-			return nil, fmt.Errorf("cannot read Docker config %d of %d: %w", i+1, len(contents), err)
-		}
-	}
-	return configs, nil
 }
 
 // rootCAs returns the pool to verify servers with; nil is the system's.

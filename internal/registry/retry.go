@@ -9,12 +9,17 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
 const (
 	// maxAttempts is how often a thing is tried without progress.
 	maxAttempts = 5
+	// maxFirstDials is how often a host that has never answered may refuse the
+	// connection: more likely than that it is about to start is a slip in its
+	// name or port, which should show in seconds.
+	maxFirstDials = 4
 	// firstDelay is the pause before the second attempt; each further one is
 	// delayGrowth times as long.
 	firstDelay  = 250 * time.Millisecond
@@ -27,6 +32,7 @@ const (
 // patience counts the attempts at one thing since it last made progress.
 type patience struct {
 	log      *slog.Logger
+	stranger bool // The host has never answered.
 	failures int
 	since    time.Time
 }
@@ -51,15 +57,23 @@ func (p *patience) wait(ctx context.Context, err error) error {
 		return err
 	}
 	p.failures++
-	if p.failures == maxAttempts {
-		return fmt.Errorf("%w (given up after %d attempts in %s)", err, maxAttempts, time.Since(p.since).Round(time.Second))
+	if p.failures >= p.attempts(err) {
+		return fmt.Errorf("%w (given up after %d attempts in %s)", err, p.failures, time.Since(p.since).Round(time.Second))
 	}
 	delay := p.delay(err)
 	if delay > maxRetryAfter {
 		return err
 	}
-	p.log.Warn("Registry request failed, trying again", "cause", err.Error(), "wait", delay.String())
+	p.log.Warn("Registry request failed, trying again", "cause", err.Error(), "wait", delay.Round(time.Millisecond).String())
 	return sleep(ctx, delay)
+}
+
+// attempts is how often a thing that fails with err is tried.
+func (p *patience) attempts(err error) int {
+	if p.stranger && errors.Is(err, syscall.ECONNREFUSED) {
+		return maxFirstDials
+	}
+	return maxAttempts
 }
 
 // delay is what the registry asks for, or else grows with the failures. It is
@@ -87,8 +101,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // retry calls attempt until it succeeds or patience ends.
-func retry[T any](ctx context.Context, log *slog.Logger, attempt func() (T, error)) (T, error) {
-	p := newPatience(log)
+func retry[T any](ctx context.Context, p *patience, attempt func() (T, error)) (T, error) {
 	for {
 		v, err := attempt()
 		if err == nil {
@@ -144,5 +157,14 @@ func permanentLinkFault(err error) bool {
 		return true
 	}
 	dns, ok := errors.AsType[*net.DNSError](err)
-	return errors.Is(err, http.ErrSchemeMismatch) || ok && dns.IsNotFound
+	return isNoTLS(err) || ok && dns.IsNotFound
+}
+
+// isNoTLS reports whether a host answered a TLS handshake with something else.
+func isNoTLS(err error) bool {
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	record, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok && record.Conn != nil // It was the first record, so nothing broke midway.
 }

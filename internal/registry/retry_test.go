@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,12 +100,63 @@ func TestBusyRegistry(t *testing.T) {
 
 func TestUnreachableRegistry(t *testing.T) {
 	t.Parallel()
-	t.Run("trap 46: nobody listens: tried again, then an error that says so", func(t *testing.T) {
+	t.Run("trap 46: nobody listens: tried again for seconds, then an error that says so", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			var log journal
+			start := time.Now()
+			_, err := newClient(t, newNetwork(), registry.Options{Log: log.logger()}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
+			wantError(t, err, "cannot resolve ghcr.io/acme/mcp: ghcr.io: dial tcp: connection refused (given up after 4 attempts in ", "")
+			if took := time.Since(start); took > 7*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if wait := regexp.MustCompile(`wait=[0-9.]+m?s\n`); len(wait.FindAllString(log.String(), -1)) != 3 || strings.Contains(log.String(), "µs") {
+				t.Errorf("the log does not tell three waits in milliseconds:\n%s", log.String())
+			}
+		})
+	})
+	t.Run("trap 46: a registry that answered before is waited for longer", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			f.keep(t, "latest", newImage(t, amd64, "layer"))
+			dials := 0
+			c := newClient(t, n, registry.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				if dials++; dials > 1 && dials < 6 {
+					address = "nobody:443"
+				}
+				return n.dial(ctx, network, address)
+			}})
+			f.hook = func(w http.ResponseWriter, _ *http.Request) bool {
+				w.Header().Set("Connection", "close")
+				return false
+			}
+			n.serveTLS(t, "ghcr.io:443", f)
+			mustResolve(t, c, "ghcr.io/acme/mcp")
+		})
+	})
+	t.Run("what is no TLS is not tried again", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			n := newNetwork()
+			listener := n.listen(t, "ghcr.io:443")
+			done := make(chan error, 1)
+			go func() {
+				c, err := listener.Accept()
+				if err == nil {
+					_, err = io.WriteString(c, "<html>400 Bad Request</html>")
+				}
+				done <- errors.Join(err, listener.Close())
+			}()
+			start := time.Now()
 			_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
-			wantError(t, err, "cannot resolve ghcr.io/acme/mcp: ghcr.io: dial tcp: connection refused (given up after 5 attempts in 2", "")
+			wantError(t, err, "cannot resolve ghcr.io/acme/mcp: ghcr.io: tls: first record does not look like a TLS handshake", "RUNNER_INSECURE_REGISTRIES")
+			if took := time.Since(start); took != 0 {
+				t.Errorf("it took %s", took)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		})
 	})
 	t.Run("a name that does not exist is not tried again", func(t *testing.T) {

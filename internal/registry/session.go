@@ -40,7 +40,9 @@ func (c *Client) connect(ctx context.Context, repo name.Repository, l login) (*s
 		log:       c.log,
 	}
 	s.auth = newAuthorizer(l, repo.Scope("pull"), s.exchange)
-	_, err := retry(ctx, c.log, func() (struct{}, error) {
+	p := newPatience(c.log)
+	p.stranger = true
+	_, err := retry(ctx, p, func() (struct{}, error) {
 		return struct{}{}, s.ping(ctx, c.insecure.plainAllowed(host))
 	})
 	return s, err
@@ -73,7 +75,7 @@ func (s *session) ping(ctx context.Context, plainAllowed bool) error {
 // speaksPlain reports whether a host that failed with err over HTTPS may speak
 // plain HTTP: it did so, or nobody listens at the default port of HTTPS.
 func (s *session) speaksPlain(err error) bool {
-	return errors.Is(err, http.ErrSchemeMismatch) ||
+	return isNoTLS(err) ||
 		errors.Is(err, syscall.ECONNREFUSED) && s.base.Port() == ""
 }
 
