@@ -40,23 +40,23 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs the program as its users do, against a registry in this
-// process. A script has the variables REGISTRY, ROOT (an empty directory that
-// plays the container's root), the command "exits", and "image NAME DIR", which pushes an
-// image of the files in DIR/root with the config DIR/config.json. Its /app/show
-// prints how it was started.
+// TestScripts runs the program as its users do. A script has the variables
+// REGISTRY (a registry of its own, because scripts run at once and push under
+// the same names) and ROOT (an empty directory that plays the container's root),
+// the command "exits", and "image NAME DIR", which pushes an image of the files
+// in DIR/root with the config DIR/config.json. Its /app/show prints how it was
+// started.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	show := buildShow(t)
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
-	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
 	testscript.Run(t, testscript.Params{
 		Dir:       "testdata/script",
 		Condition: condition,
 		Setup: func(env *testscript.Env) error {
+			server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+			env.Defer(server.Close)
 			root := filepath.Join(env.WorkDir, "ROOT")
-			env.Vars = append(env.Vars, "REGISTRY="+host, "ROOT="+root)
+			env.Vars = append(env.Vars, "REGISTRY="+strings.TrimPrefix(server.URL, "http://"), "ROOT="+root)
 			return makeRoot(root)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 				if len(args) != 2 {
 					ts.Fatalf("usage: image NAME DIR")
 				}
-				ts.Check(pushImage(host+"/"+args[0], ts.MkAbs(args[1]), show))
+				ts.Check(pushImage(ts.Getenv("REGISTRY")+"/"+args[0], ts.MkAbs(args[1]), show))
 			},
 			"exits": exits,
 		},
