@@ -1,6 +1,8 @@
 // Package inflate decompresses gzip (RFC 1952) and the DEFLATE data in it
-// (RFC 1951), about twice as fast as any other decoder written in Go. It knows
-// nothing of archives, files or networks, and it does not compress.
+// (RFC 1951), about two and a half times as fast as klauspost/compress, the
+// fastest other decoder in Go: decompression is what pulling an image takes the
+// longest for (BenchmarkGzip shows the figures). It knows nothing of archives,
+// files or networks, and it does not compress.
 //
 // The speed comes from techniques that libdeflate (Eric Biggers) published:
 // a 64-bit bit buffer that is refilled without a branch, one 32-bit word per
