@@ -80,8 +80,12 @@ func Extract(ctx context.Context, root *rootfs.Root, layers []Layer, opts Option
 	if err := x.keepLinks(); err != nil {
 		return x.report, fmt.Errorf("cannot look at the links of the root: %w", err)
 	}
+	next := openAhead(ctx, layers, 0)
+	defer func() { next.stop() }()
 	for i := range layers {
-		if err := x.apply(ctx, i); err != nil {
+		blob := next
+		next = openAhead(ctx, layers, i+1)
+		if err := x.apply(ctx, i, blob); err != nil {
 			return x.report, fmt.Errorf("cannot extract layer %d of %d (%s): %w", i+1, len(layers), layers[i].Digest, err)
 		}
 	}
@@ -124,10 +128,11 @@ func newExtraction(root *rootfs.Root, layers []Layer, opts Options) *extraction 
 	}
 }
 
-// apply applies one layer to what the layers below it left.
-func (x *extraction) apply(ctx context.Context, i int) error {
+// apply applies one layer, whose blob it closes, to what the layers below it
+// left.
+func (x *extraction) apply(ctx context.Context, i int, blob *blob) error {
 	x.layer = i
-	used, err := x.read(ctx, i, x.used, x.place)
+	used, err := x.read(ctx, blob, x.used, x.place)
 	x.used = used
 	x.report.Entries, x.report.Unpacked = used.Entries, used.Bytes
 	if err != nil {
@@ -139,17 +144,13 @@ func (x *extraction) apply(ctx context.Context, i int) error {
 	return x.refused.err()
 }
 
-// read hands every entry of layer i to visit, and returns what then counts
+// read hands every entry of a blob to visit, and returns what then counts
 // against the limits. The whole blob has been read, and so verified, when the
-// error is nil.
-func (x *extraction) read(ctx context.Context, i int, used layer.Usage, visit func(layer.Entry, io.Reader) error) (layer.Usage, error) {
-	blob, err := x.layers[i].Open(ctx)
-	if err != nil {
-		return used, err
-	}
-	defer blob.Close()
+// error is nil. It is closed in any case.
+func (x *extraction) read(ctx context.Context, blob *blob, used layer.Usage, visit func(layer.Entry, io.Reader) error) (layer.Usage, error) {
 	r := layer.NewReader(blob, layer.Limits{Bytes: x.opts.MaxBytes, Entries: x.opts.MaxEntries, Used: used})
 	defer r.Close()
+	defer blob.stop() // before r is closed, which waits for a read under way
 	for {
 		if ctx.Err() != nil {
 			return r.Used(), context.Cause(ctx)

@@ -140,7 +140,7 @@ func (x *extraction) fetchContent(ctx context.Context, wanted map[string][]strin
 func (x *extraction) fetchFrom(ctx context.Context, i int, wanted map[string][]string) (again bool, err error) {
 	got := map[string]bool{}
 	chained := map[string]string{}
-	_, err = x.read(ctx, i, layer.Usage{}, func(ent layer.Entry, content io.Reader) error {
+	_, err = x.read(ctx, openAhead(ctx, x.layers, i), layer.Usage{}, func(ent layer.Entry, content io.Reader) error {
 		x.dirs.trim()
 		parent, err := x.tree.resolve(parentOf(ent.Path))
 		if err != nil {
