@@ -6,8 +6,9 @@ import (
 	"compress/gzip"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
@@ -54,8 +55,12 @@ func sources(b *testing.B) (layer []byte, size int64) {
 	z := gzip.NewWriter(&compressed)
 	count := &counter{w: z}
 	w := tar.NewWriter(count)
-	if err := w.AddFS(os.DirFS(filepath.Join(runtime.GOROOT(), "src"))); err != nil {
-		b.Skip("the Go tree has no sources here")
+	goroot, err := exec.CommandContext(b.Context(), "go", "env", "GOROOT").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := w.AddFS(os.DirFS(filepath.Join(strings.TrimSpace(string(goroot)), "src"))); err != nil {
+		b.Fatal(err)
 	}
 	for _, c := range []io.Closer{w, z} {
 		if err := c.Close(); err != nil {

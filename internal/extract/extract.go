@@ -141,7 +141,7 @@ func (x *extraction) apply(ctx context.Context, i int, blob *blob) error {
 	if err := x.placePending(ctx); err != nil {
 		return err
 	}
-	return x.refused.err()
+	return x.refused.err(x.own.self)
 }
 
 // read hands every entry of a blob to visit, and returns what then counts

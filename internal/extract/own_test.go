@@ -2,6 +2,7 @@ package extract_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,6 +132,7 @@ func TestAsUser(t *testing.T) {
 		return
 	}
 	testUnwritable(t)
+	testUnwritableRoot(t)
 	testUserOwners(t)
 }
 
@@ -158,8 +160,65 @@ func testUnwritable(t *testing.T) {
 	if got, want := strings.Join(refused.Dirs, " "), "/opt /srv/sub"; got != want {
 		t.Errorf("the error names %q, want %q", got, want)
 	}
-	if hint := refused.Hint(); !strings.Contains(hint, "chown 1000:1000 /opt /srv/sub") {
+	who := fmt.Sprintf("%d:%d", os.Geteuid(), os.Getegid())
+	if hint := refused.Hint(); !strings.Contains(hint, "RUN mkdir -p /opt /srv/sub && chown "+who+" /opt /srv/sub") {
 		t.Errorf("the hint does not say what to do: %q", hint)
+	}
+}
+
+// testUnwritableRoot extracts into a root in which nothing can be made.
+func testUnwritableRoot(t *testing.T) {
+	t.Helper()
+	name := t.TempDir()
+	if err := os.Chmod(name, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		layer      []entry
+		dirs, hint string
+	}{
+		{[]entry{file("app/sub/f", "1"), dir("srv")}, "/app /srv", "mkdir -p /app /srv && chown"},
+		{[]entry{file("app/f", "1"), file("file", "1")}, "/ /app", "mkdir -p /app && chown"},
+		{[]entry{file("file", "1")}, "/", "start the container as root"},
+	} {
+		root, err := rootfs.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = extract.Extract(t.Context(), root, image(t, test.layer), options())
+		refused, ok := errors.AsType[*extract.WriteError](errors.Join(err, root.Close()))
+		if !ok {
+			t.Fatalf("Extract = %v, want a WriteError", err)
+		}
+		if got := strings.Join(refused.Dirs, " "); got != test.dirs {
+			t.Errorf("the error names %q, want %q", got, test.dirs)
+		}
+		if hint := refused.Hint(); !strings.Contains(hint, test.hint) || strings.Contains(hint, " / ") || strings.HasSuffix(hint, " /") {
+			t.Errorf("for %v the hint is %q, want %q in it and not the root", refused.Dirs, hint, test.hint)
+		}
+	}
+}
+
+func TestHintsOfWriteErrors(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		uid  uint32
+		err  error
+		want string
+	}{
+		{"root without its capabilities is not told to be root", 0, unix.EACCES, "root is without the capabilities for this: give the container DAC_OVERRIDE"},
+		{"trap 37: a read-only root is named as the cause", 1000, unix.EROFS, "the container's root is read-only"},
+		{"trap 37: a mount is named as the cause", 0, unix.EBUSY, "something is mounted in the place"},
+		{"a user is told how to own the directories", 77, unix.EACCES, "start the container as root, or make the directories writable in a Dockerfile: RUN mkdir -p /srv && chown 77:88 /srv"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			refused := extract.WriteError{Dirs: []string{"/srv"}, User: extract.Owner{UID: test.uid, GID: 88}, Err: test.err}
+			if got := refused.Hint(); !strings.HasPrefix(got, test.want) {
+				t.Errorf("the hint is %q, want %q", got, test.want)
+			}
+		})
 	}
 }
 

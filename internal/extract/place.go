@@ -116,7 +116,7 @@ func (x *extraction) writeDir(p string, ent layer.Entry) error {
 		x.tree.claim(p, x.layer).entry = &ent
 		return nil
 	}
-	if err := x.make(dir, p, func() error { return dir.Mkdir(name, impliedMode) }); err != nil {
+	if err := x.makeDir(dir, p); err != nil {
 		return err
 	}
 	x.layDir(p).entry = &ent
@@ -201,6 +201,15 @@ func (x *extraction) make(dir *rootfs.Dir, p string, create func() error) error 
 	return refusedAt(p, err)
 }
 
+// makeDir makes the directory p in dir.
+func (x *extraction) makeDir(dir *rootfs.Dir, p string) error {
+	err := x.make(dir, p, func() error { return dir.Mkdir(baseOf(p), impliedMode) })
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		refused.isDir = true
+	}
+	return err
+}
+
 // openDir opens the directory at p for writing below it. Directories that no
 // entry described are made on the way; what is in their place and no directory
 // is replaced, a symbolic link too: those of the image were resolved before,
@@ -226,10 +235,9 @@ func (x *extraction) openDir(p string) (*rootfs.Dir, error) {
 
 // implyDir makes the directory p, which the image has something below.
 func (x *extraction) implyDir(parent *rootfs.Dir, p string) (*rootfs.Dir, error) {
-	name := baseOf(p)
-	if err := x.make(parent, p, func() error { return parent.Mkdir(name, impliedMode) }); err != nil {
+	if err := x.makeDir(parent, p); err != nil {
 		return nil, err
 	}
 	x.layDir(p)
-	return parent.Open(name)
+	return parent.Open(baseOf(p))
 }

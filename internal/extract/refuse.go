@@ -3,7 +3,6 @@ package extract
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -14,41 +13,67 @@ import (
 const maxNamed = 10
 
 // WriteError says that the host does not let the image be written. It names
-// the directories in which that was tried.
+// the directories that would have to be writable.
 type WriteError struct {
-	Dirs []string // absolute, sorted
+	Dirs []string // absolute, sorted; those directly below the root may be missing
+	User Owner    // who tried
 	Err  error    // what the host said to the first
 }
 
 func (e *WriteError) Error() string {
-	named := e.Dirs[:min(len(e.Dirs), maxNamed)]
+	named := e.named()
 	more := ""
 	if n := len(e.Dirs) - len(named); n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf("cannot write in %s%s as uid %d: %v", strings.Join(named, ", "), more, os.Geteuid(), e.Err)
+	return fmt.Sprintf("cannot write in %s%s as uid %d: %v", strings.Join(named, ", "), more, e.User.UID, e.Err)
 }
+
+func (e *WriteError) named() []string { return e.Dirs[:min(len(e.Dirs), maxNamed)] }
 
 func (e *WriteError) Unwrap() error { return e.Err }
 
 // Hint says what would make the directories writable.
 func (e *WriteError) Hint() string {
-	if errors.Is(e.Err, unix.EROFS) {
+	switch {
+	case errors.Is(e.Err, unix.EROFS):
 		return "the container's root is read-only: mount a writable volume or tmpfs there"
+	case errors.Is(e.Err, unix.EBUSY):
+		return "something is mounted in the place of what the image has there: mount it elsewhere"
+	case e.User.UID == 0:
+		return "root is without the capabilities for this: give the container DAC_OVERRIDE and FOWNER, " +
+			"or start it as the user whom the directories belong to"
 	}
-	return "start the container as root, or make the directories writable in a Dockerfile: RUN mkdir -p " +
-		strings.Join(e.Dirs[:min(len(e.Dirs), maxNamed)], " ") + " && chown 1000:1000 " +
-		strings.Join(e.Dirs[:min(len(e.Dirs), maxNamed)], " ")
+	// The root directory itself is nobody's to give away.
+	dirs := slices.DeleteFunc(slices.Clone(e.named()), func(dir string) bool { return dir == "/" })
+	if len(dirs) == 0 {
+		return "start the container as root"
+	}
+	list := strings.Join(dirs, " ")
+	return fmt.Sprintf("start the container as root, or make the directories writable in a Dockerfile: RUN mkdir -p %s && chown %d:%d %s",
+		list, e.User.UID, e.User.GID, list)
 }
 
 // refusal is an error of the host about one path: no right to write there.
 type refusal struct {
 	path string
 	err  error
+	// isDir says that path was to become a directory.
+	isDir bool
 }
 
 func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
+
+// place is the directory that would have to be writable: the one above, or a
+// directory directly below the root itself, since somebody else can make that.
+func (r *refusal) place() string {
+	parent := parentOf(r.path)
+	if parent == "" && r.isDir {
+		return "/" + r.path
+	}
+	return "/" + parent
+}
 
 // refusedAt marks an error of permission with the path that it is about; other
 // errors and nil stay as they are.
@@ -77,7 +102,7 @@ func (r *refusals) take(err error) bool {
 		r.dirs = map[string]bool{}
 		r.first = cause(refused.err)
 	}
-	r.dirs["/"+parentOf(refused.path)] = true
+	r.dirs[refused.place()] = true
 	return true
 }
 
@@ -92,12 +117,12 @@ func cause(err error) error {
 	}
 }
 
-// err returns the refusals as one error, nil if there were none.
-func (r *refusals) err() error {
+// err returns what user was refused as one error, nil if there was nothing.
+func (r *refusals) err(user Owner) error {
 	if len(r.dirs) == 0 {
 		return nil
 	}
-	e := &WriteError{Err: r.first}
+	e := &WriteError{User: user, Err: r.first}
 	for dir := range r.dirs {
 		e.Dirs = append(e.Dirs, dir)
 	}
