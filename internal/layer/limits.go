@@ -50,7 +50,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 func tooManyBytes(limit int64) error {
-	return fmt.Errorf("%w: more than %d", ErrTooManyBytes, limit)
+	return fmt.Errorf("%w: more than %d in all", ErrTooManyBytes, limit)
 }
 
 // meter counts the bytes of the decompressed stream and fails beyond limit.

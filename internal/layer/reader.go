@@ -187,7 +187,7 @@ func (r *Reader) drain() error {
 // read: a sparse file can claim far more than the stream holds.
 func (r *Reader) countContent(ent Entry) error {
 	if ent.Size > r.lim.Bytes-r.used.Bytes {
-		return fmt.Errorf("its %d bytes make %w", ent.Size, tooManyBytes(r.lim.Bytes))
+		return fmt.Errorf("it has %d bytes: %w", ent.Size, tooManyBytes(r.lim.Bytes))
 	}
 	r.used.Bytes += ent.Size
 	return nil
