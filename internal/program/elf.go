@@ -177,14 +177,18 @@ func (s search) checkLoader(f file, parsed elfFile) *fault {
 	if fault == nil {
 		return nil
 	}
-	return fault.loaderOf(f, parsed.interpreter, libcOf(parsed.interpreter), s.libc())
+	fault = fault.loaderOf(f, parsed.interpreter, libcOf(parsed.interpreter), s.libc())
+	if s.allowed != nil {
+		fault.hint += ", or take the whole image by RUNNER_MODE=rootfs"
+	}
+	return fault
 }
 
 // loaderOf says whose loader is at fault, and whether that is so because the
 // image was made for the other C library.
 func (f *fault) loaderOf(program file, loader, wants, has string) *fault {
 	cause := fmt.Sprintf("%s needs the ELF interpreter %s: %s", show(program.path), show(loader), f.cause)
-	hint := "link the program statically, or use a base for this container that has this interpreter"
+	hint := "link the program statically"
 	if f.code == codeNotFound && wants != "" && has != "" && wants != has {
 		cause = fmt.Sprintf("%s was built for %s, but this container has %s: its ELF interpreter %s is missing", show(program.path), wants, has, show(loader))
 		hint = fmt.Sprintf("build the image on a base with %s, or link the program statically", has)

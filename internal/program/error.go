@@ -41,10 +41,18 @@ type fault struct {
 	cause string
 	code  int
 	hint  string
+
+	// absent says that the image could have brought the file and did not. What
+	// to do about it depends on who names the file.
+	absent bool
 }
 
 func (f *fault) of(plan launch.Plan) *Error {
-	return &Error{Program: plan.Argv[0], Cause: f.cause, Code: f.code, hint: f.hint}
+	hint := f.hint
+	if f.absent {
+		hint = hintForCommand
+	}
+	return &Error{Program: plan.Argv[0], Cause: f.cause, Code: f.code, hint: hint}
 }
 
 // show quotes a path only where it would mislead the reader of a log.

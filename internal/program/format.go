@@ -124,10 +124,14 @@ func (s search) checkEnvCommand(f file, line shebang, name string) *fault {
 // neededBy says which script's first line is at fault. The program itself was
 // found then, and cannot be executed.
 func (f *fault) neededBy(script file, line shebang) *fault {
+	hint := f.hint
+	if f.absent {
+		hint = hintForContent
+	}
 	return &fault{
 		cause: fmt.Sprintf("%s needs the interpreter in its first line, %q: %s", show(script.path), line.text, f.cause),
 		code:  codeCannotExec,
-		hint:  f.hint,
+		hint:  hint,
 	}
 }
 

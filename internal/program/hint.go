@@ -1,35 +1,106 @@
 package program
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"path"
 	"strings"
 )
 
-// missingHint says what can be done when a program is not there.
+// hintForCommand is for a program that the image itself lacks: what names it is
+// wrong.
+const hintForCommand = "check the image's ENTRYPOINT, CMD and WORKDIR, or RUNNER_ENTRYPOINT and RUNNER_CMD if they are set"
+
+// hintForContent is for what the image lacks and only its own files name.
+const hintForContent = "the image itself lacks it: check how it was built"
+
+// missingHint says what can be done when a program is not there, because it is
+// not taken from the image and this container has none.
 func (s search) missingHint(p string) string {
 	name := path.Base(p)
 	switch {
-	case pythonName.MatchString(name):
-		return s.pythonHint()
 	case s.allowed == nil:
-		return "check the image's ENTRYPOINT and CMD, or name another command by RUNNER_ENTRYPOINT"
+		return hintForCommand
+	case pythonName.MatchString(name):
+		return s.pythonHint(name)
 	case strings.HasSuffix(name, ".sh"):
-		return fmt.Sprintf("name the program that %s starts by RUNNER_ENTRYPOINT, or put the script below /app in the image", show(name))
+		return fmt.Sprintf("take the whole image by RUNNER_MODE=rootfs, name the program that %s starts by RUNNER_ENTRYPOINT, "+
+			"or put the script below /app in the image", show(name))
 	}
-	return fmt.Sprintf("use an image that has %s in the allowlist, such as below /app, a base for this container that has it, "+
-		"RUNNER_ALLOW_PATHS for where the image keeps it, or another command by RUNNER_ENTRYPOINT", show(name))
+	return s.moduleHint(name) + fmt.Sprintf("take the whole image by RUNNER_MODE=rootfs, use a base for this container that has %s, "+
+		"put it below /app in the image, or name where the image keeps it in RUNNER_ALLOW_PATHS", show(name))
 }
 
-func (s search) pythonHint() string {
+// moduleHint is for the scripts that pip puts into /usr/local/bin, which are not
+// taken while their packages are. Before the extraction only the variable that
+// the official Python images set tells that the image has any.
+func (s search) moduleHint(name string) string {
+	python, ok := ofMinor(findPythons(s.root), s.imageMinor())
+	if !ok || name != path.Base(s.plan.Argv[0]) {
+		return ""
+	}
+	module := strings.ReplaceAll(name, "-", "_")
+	argv := append([]string{python.path, "-m", module}, s.plan.Argv[1:]...)
+	return fmt.Sprintf("if pip installed %s, start its module by RUNNER_ENTRYPOINT=%s, or install it into a virtual environment in /app; otherwise ",
+		show(name), words(argv))
+}
+
+// pythonHint is for a missing interpreter of the given name.
+func (s search) pythonHint(name string) string {
+	minor := minorOf(name)
+	if minor < 0 {
+		minor = s.imageMinor()
+	}
 	pythons := findPythons(s.root)
+	if python, ok := ofMinor(pythons, minor); ok {
+		return fmt.Sprintf("this container has Python %s as %s: RUNNER_ENTRYPOINT=%s", python.version(), python.path, words(s.argvWith(python)))
+	}
+	if len(pythons) == 0 {
+		return "this container has no Python: take the whole image by RUNNER_MODE=rootfs, use a base for this container that has one, " +
+			"or an image whose Python lies in the allowlist, such as below /app"
+	}
+	if minor < 0 {
+		python := pythons[len(pythons)-1]
+		return fmt.Sprintf("this container has Python %s as %s: if the image fits it, RUNNER_ENTRYPOINT=%s; otherwise take the whole image by RUNNER_MODE=rootfs",
+			python.version(), python.path, words(s.argvWith(python)))
+	}
 	versions := make([]string, 0, len(pythons))
 	for _, python := range pythons {
 		versions = append(versions, python.version())
 	}
-	if len(versions) == 0 {
-		return "this container has no Python: use a base for it that has one, or an image whose Python lies in the allowlist, such as below /app"
-	}
-	return fmt.Sprintf("this container has Python %s: build the image for it, "+
+	return fmt.Sprintf("this container has Python %s: build the image for it, take the whole image by RUNNER_MODE=rootfs, "+
 		"or put the image's own Python in the allowlist, such as below /app", strings.Join(versions, " and "))
+}
+
+// argvWith is the plan's command run by an interpreter of this container: in the
+// place of another one, or of the one that a script names in its first line.
+func (s search) argvWith(python python) []string {
+	argv := s.plan.Argv
+	if pythonName.MatchString(path.Base(argv[0])) {
+		return append([]string{python.path}, argv[1:]...)
+	}
+	return append([]string{python.path, s.locate(argv[0])}, argv[1:]...)
+}
+
+// imageMinor returns the minor version of the image's Python if it is built on
+// an official Python image, which says it in a variable; otherwise -1.
+func (s search) imageMinor() int {
+	version, _ := s.plan.Lookup("PYTHON_VERSION")
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return -1
+	}
+	return minorOf("python" + parts[0] + "." + parts[1])
+}
+
+// words prints a command in the form that RUNNER_ENTRYPOINT takes unchanged.
+func words(argv []string) string {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(argv); err != nil {
+		panic("internal error: " + err.Error()) // strings always encode
+	}
+	return strings.TrimSpace(text.String())
 }

@@ -55,7 +55,7 @@ func (s search) executable(p string) (file, *fault) {
 	resolved, err := s.root.Resolve(p)
 	switch {
 	case errors.Is(err, unix.ENOTDIR):
-		return file{}, &fault{cause: "no such file: " + show(p) + " lies below a file", code: codeNotFound, hint: s.missingHint(p)}
+		return file{}, &fault{cause: "no such file: " + show(p) + " lies below a file", code: codeNotFound, absent: true}
 	case err != nil:
 		return file{}, &fault{cause: err.Error(), code: codeCannotExec}
 	case !resolved.Exists:
@@ -71,13 +71,16 @@ func (s search) executable(p string) (file, *fault) {
 // missing says why there is nothing at a path: nothing at all, or a symbolic
 // link that leads nowhere.
 func (s search) missing(p string, resolved rootfs.Resolved) *fault {
-	where := "which does not exist"
-	if !s.takes(resolved.Path) {
-		where = "which is outside the allowlist"
+	links, taken := s.chain(p, resolved), s.takes(resolved.Path)
+	switch {
+	case len(links) == 0 && taken:
+		return &fault{cause: "no such file: " + show(p), code: codeNotFound, absent: true}
+	case len(links) == 0:
+		return &fault{cause: "no such file: " + show(p) + ", which is outside the allowlist", code: codeNotFound, hint: s.missingHint(p)}
 	}
-	links := s.chain(p, resolved)
-	if len(links) == 0 {
-		return &fault{cause: "no such file: " + show(p) + ", " + where, code: codeNotFound, hint: s.missingHint(p)}
+	where, hint := "which is outside the allowlist", s.missingHint(resolved.Path)
+	if taken {
+		where, hint = "which does not exist", hintForContent
 	}
 	steps := []string{show(path.Clean(p))}
 	for _, link := range links {
@@ -86,7 +89,7 @@ func (s search) missing(p string, resolved rootfs.Resolved) *fault {
 	return &fault{
 		cause: strings.Join(steps, " -> ") + ", " + where,
 		code:  codeNotFound,
-		hint:  s.missingHint(resolved.Path),
+		hint:  hint,
 	}
 }
 

@@ -182,15 +182,33 @@ func TestFindSaysWhyNot(t *testing.T) {
 		{
 			name: "a path that is nowhere",
 			argv: "/app/server",
-			want: `cannot exec "/app/server": no such file: /app/server, which does not exist`,
-			hint: "RUNNER_ENTRYPOINT",
+			want: `cannot exec "/app/server": no such file: /app/server`,
+			hint: "check the image's ENTRYPOINT, CMD and WORKDIR, or RUNNER_ENTRYPOINT and RUNNER_CMD if they are set",
 			code: 127,
+		},
+		{
+			name: "a script in the image whose interpreter the image lacks",
+			tree: tree{"app/start": executable("#!/app/bin/tool\n")},
+			argv: "/app/start",
+			want: `cannot exec "/app/start": /app/start needs the interpreter in its first line, "#!/app/bin/tool": no such file: /app/bin/tool`,
+			hint: "check how it was built",
+			code: 126,
+		},
+		{
+			name: "a script of pip in the image whose Python this container has elsewhere",
+			tree: tree{"app/bin/serve": executable("#!/usr/local/bin/python3.12\n"), "usr/bin/python3.12": static()},
+			argv: "/app/bin/serve",
+			want: `cannot exec "/app/bin/serve": /app/bin/serve needs the interpreter in its first line, "#!/usr/local/bin/python3.12": ` +
+				`no such file: /usr/local/bin/python3.12, which is outside the allowlist`,
+			hint: `RUNNER_ENTRYPOINT=["/usr/bin/python3.12","/app/bin/serve"]`,
+			code: 126,
 		},
 		{
 			name: "a path below a file",
 			tree: tree{"app/server": static()},
 			argv: "/app/server/x",
 			want: `cannot exec "/app/server/x": no such file: /app/server/x lies below a file`,
+			hint: "check the image's ENTRYPOINT",
 			code: 127,
 		},
 		{
@@ -486,7 +504,7 @@ func TestEarly(t *testing.T) {
 			name: "a Node image on a container without Node",
 			plan: planOf(debian, "node", "index.js"),
 			want: `cannot exec "node": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
-			hint: `an image that has node in the allowlist`,
+			hint: "take the whole image by RUNNER_MODE=rootfs, use a base for this container that has node",
 		},
 		{
 			name: "a Python of another minor version",
@@ -496,10 +514,46 @@ func TestEarly(t *testing.T) {
 			hint: "this container has Python 3.12",
 		},
 		{
+			name: "a Python without a version, which may be the container's",
+			tree: tree{"usr/bin/python3.12": static()},
+			plan: planOf(debian, "python", "server.py", "it's"),
+			want: `cannot exec "python": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: `this container has Python 3.12 as /usr/bin/python3.12: if the image fits it, RUNNER_ENTRYPOINT=["/usr/bin/python3.12","server.py","it's"]`,
+		},
+		{
+			name: "the Python of an official image, which is the container's",
+			tree: tree{"usr/bin/python3.12": static(), "usr/bin/python3.13": static()},
+			plan: planOf(debian, "/usr/local/bin/python3", "-m", "server").WithEnv("PYTHON_VERSION", "3.12.11"),
+			want: `cannot exec "/usr/local/bin/python3": /usr/local/bin/python3 is outside the allowlist, and this container has no such file`,
+			hint: `this container has Python 3.12 as /usr/bin/python3.12: RUNNER_ENTRYPOINT=["/usr/bin/python3.12","-m","server"]`,
+		},
+		{
+			name: "the Python of an official image, which is not the container's",
+			tree: tree{"usr/bin/python3.12": static()},
+			plan: planOf(debian, "python").WithEnv("PYTHON_VERSION", "3.14.0"),
+			want: `cannot exec "python": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: "this container has Python 3.12: build the image for it, take the whole image by RUNNER_MODE=rootfs",
+		},
+		{
+			name: "a script of pip on an official Python image",
+			tree: tree{"usr/bin/python3.12": static()},
+			plan: planOf(debian, "mcp-server-time", "--local-timezone=UTC").WithEnv("PYTHON_VERSION", "3.12.11"),
+			want: `cannot exec "mcp-server-time": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: `if pip installed mcp-server-time, start its module by RUNNER_ENTRYPOINT=["/usr/bin/python3.12","-m","mcp_server_time","--local-timezone=UTC"], ` +
+				"or install it into a virtual environment in /app; otherwise take the whole image by RUNNER_MODE=rootfs",
+		},
+		{
+			name: "a script of pip for a Python that this container has not",
+			tree: tree{"usr/bin/python3.12": static()},
+			plan: planOf(debian, "uvicorn").WithEnv("PYTHON_VERSION", "3.11.4"),
+			want: `cannot exec "uvicorn": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: "take the whole image by RUNNER_MODE=rootfs",
+		},
+		{
 			name: "the entrypoint script of an official image",
 			plan: planOf(debian, "docker-entrypoint.sh"),
 			want: `cannot exec "docker-entrypoint.sh": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
-			hint: "name the program that docker-entrypoint.sh starts by RUNNER_ENTRYPOINT",
+			hint: "take the whole image by RUNNER_MODE=rootfs, name the program that docker-entrypoint.sh starts by RUNNER_ENTRYPOINT",
 		},
 		{
 			name: "an absolute path in the allowlist",

@@ -41,6 +41,15 @@ func findPythons(root *rootfs.Root) []python {
 	return found
 }
 
+// ofMinor returns the interpreter of a minor version.
+func ofMinor(pythons []python, minor int) (python, bool) {
+	i := slices.IndexFunc(pythons, func(p python) bool { return p.minor == minor })
+	if i < 0 {
+		return python{}, false
+	}
+	return pythons[i], true
+}
+
 // minorOf returns 12 for "python3.12", and -1 for a name without it.
 func minorOf(name string) int {
 	m := pythonName.FindStringSubmatch(name)

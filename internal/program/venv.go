@@ -116,11 +116,7 @@ func choose(pythons []python, env venv, missing string) (python, bool) {
 	if minor < 0 {
 		minor = env.minor()
 	}
-	i := slices.IndexFunc(pythons, func(p python) bool { return p.minor == minor })
-	if i < 0 {
-		return python{}, false
-	}
-	return pythons[i], true
+	return ofMinor(pythons, minor)
 }
 
 // venvBins returns where the plan may use a virtual environment: where it
