@@ -49,7 +49,7 @@ func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images launch.
 			image.WorkingDir = "/"
 		}
 	}
-	if plan, err = launch.New(image, settings(s.cfg, user, home)); err != nil {
+	if plan, err = newPlan(image, settings(s.cfg, user, home)); err != nil {
 		return plan, images, err
 	}
 	return plan, images, errors.Join(s.handOver(plan, images), s.furnish())

@@ -11,8 +11,12 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/initd"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
@@ -56,9 +60,9 @@ type Ready struct {
 	// effect.
 	FakeRoot bool
 	// Init says that the runner shall stay as the server's parent, and
-	// translate SIGTERM and SIGINT into StopSignal, if that is not empty.
+	// translate SIGTERM and SIGINT into StopSignal, if that is not zero.
 	Init       bool
-	StopSignal string
+	StopSignal unix.Signal
 	// Report says what the start took.
 	Report Report
 }
@@ -106,6 +110,7 @@ type start struct {
 	opts     Options
 	root     *rootfs.Root // RUNNER_ROOT
 	layout   layout
+	stop     unix.Signal // the image's StopSignal, if a parent stays
 	progress *Progress
 	report   Report
 }
@@ -125,7 +130,7 @@ func newStart(cfg *config.Config, opts Options) (*start, error) {
 func openRoot(cfg *config.Config) (*rootfs.Root, error) {
 	root, err := rootfs.Open(cfg.Root)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open RUNNER_ROOT: %w", err)
+		return nil, &ConfigError{Err: fmt.Errorf("cannot open RUNNER_ROOT: %w", err)}
 	}
 	return root, nil
 }
@@ -189,16 +194,46 @@ func (s *start) plan(ctx context.Context, img *registry.Image) (launch.Plan, err
 	for _, warning := range plan.Warnings {
 		s.opts.Log.Warn("Check the image", "reason", warning)
 	}
+	if s.stop, err = s.stopSignal(img.Config.Config.StopSignal); err != nil {
+		return launch.Plan{}, err
+	}
 	return plan, program.Early(s.layout.root, plan, s.layout.allows())
+}
+
+// stopSignal is what the server's parent, if one stays, makes of SIGTERM.
+func (s *start) stopSignal(name string) (unix.Signal, error) {
+	if name == "" || s.cfg.Init != config.On {
+		return 0, nil
+	}
+	signal, err := initd.ParseSignal(name)
+	if err != nil {
+		return 0, fmt.Errorf("cannot plan the launch: the image's StopSignal: %w", err)
+	}
+	return signal, nil
 }
 
 func (s *start) chooseLayout(ctx context.Context, need need) (err error) {
 	if s.cfg.Mode == config.ModeRootfs {
 		s.layout, err = s.wholeLayout(ctx, need)
-		return err
+	} else {
+		s.layout = s.allowlistLayout()
 	}
-	s.layout = s.allowlistLayout()
-	return nil
+	s.decideInit()
+	return err
+}
+
+// decideInit settles RUNNER_INIT: a user namespace ends with its first process,
+// and takes a parent outside of it to be made.
+func (s *start) decideInit() {
+	if s.layout.way != host.WayNamespace {
+		return
+	}
+	if s.cfg.Init == config.Off {
+		s.opts.Log.Warn("Check the configuration", "reason", "RUNNER_INIT=off is overruled: a server in a user namespace needs a parent")
+	}
+	decided := *s.cfg
+	decided.Init = config.On
+	s.cfg = &decided
 }
 
 // extract lays the image down, unless an earlier start in this root did so

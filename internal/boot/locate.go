@@ -40,8 +40,7 @@ func (s *start) locate(img *registry.Image, plan launch.Plan) (Ready, error) {
 	}
 	ready := s.ready(plan, found)
 	ready.FakeRoot = fakeRoot
-	ready.Init = ready.Namespace || s.cfg.Init == config.On
-	ready.StopSignal = img.Config.Config.StopSignal
+	ready.Init, ready.StopSignal = s.cfg.Init == config.On, s.stop
 	s.document(ready.Plan)
 	return ready, nil
 }

@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 
@@ -31,13 +32,17 @@ func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.I
 	}
 	client, err := registry.New(ropts)
 	if err != nil {
-		return nil, err
+		return nil, &ConfigError{Err: err}
 	}
 	var platform v1.Platform
 	if cfg.Platform != nil {
 		platform = *cfg.Platform
 	}
-	return client.Resolve(ctx, cfg.Image, platform)
+	img, err := client.Resolve(ctx, cfg.Image, platform)
+	if _, ok := errors.AsType[*registry.DockerConfigError](err); ok {
+		return nil, &ConfigError{Err: err}
+	}
+	return img, err
 }
 
 // planLaunch decides what runs, out of the image's config and ours.
@@ -47,7 +52,17 @@ func planLaunch(image *v1.Config, cfg *config.Config, opts Options, root *rootfs
 	if err != nil {
 		opts.Log.Warn("Cannot read the user's home from /etc/passwd", "reason", err)
 	}
-	return launch.New(imageOf(image), settings(cfg, user, home))
+	return newPlan(imageOf(image), settings(cfg, user, home))
+}
+
+// newPlan plans a launch. If nothing but our configuration is in its way, the
+// error is a ConfigError.
+func newPlan(image launch.Image, set launch.Settings) (launch.Plan, error) {
+	plan, err := launch.New(image, set)
+	if errors.Is(err, launch.ErrNothingLeft) {
+		return plan, &ConfigError{Err: err}
+	}
+	return plan, err
 }
 
 // imageOf is what an OCI image config says about starting a container.
@@ -71,6 +86,7 @@ func imageOf(c *v1.Config) launch.Image {
 func settings(cfg *config.Config, user launch.User, home string) launch.Settings {
 	return launch.Settings{
 		Allowlist:   cfg.Mode == config.ModeAllowlist,
+		Init:        cfg.Init == config.On,
 		Environ:     cfg.ServerEnv,
 		Passthrough: cfg.Passthrough,
 		Port:        cfg.Port,

@@ -35,6 +35,8 @@ func Main(p Process) int {
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	root := newCommand(p)
+	understood := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }
 	root.SetArgs(p.Args)
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
@@ -42,6 +44,9 @@ func Main(p Process) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	if !understood {
+		err = &boot.ConfigError{Err: err} // an unknown command or flag, or arguments that it does not take
 	}
 	err = explain(ctx, err)
 	p.print(err)
@@ -86,7 +91,7 @@ func (p Process) parse(image string, required ...string) (*config.Config, error)
 	}
 	cfg, err := config.Parse(config.Source{Environ: environ, Open: openFile, Required: required})
 	if err != nil {
-		return nil, &configError{err: err}
+		return nil, &boot.ConfigError{Err: err}
 	}
 	return cfg, nil
 }

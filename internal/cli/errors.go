@@ -20,13 +20,16 @@ import (
 // The exit codes, as container engines use them. 126 and 127 come with the
 // errors about the command, and 128+n with a signal.
 const (
-	exitConfig = 78  // EX_CONFIG of sysexits.h
+	exitConfig = 78  // EX_CONFIG of sysexits.h: a variable, or the command line, is wrong
 	exitRunner = 125 // the runner could not do its job
 	exitSignal = 128
 )
 
 // exitCode returns the exit code that an error stands for.
 func exitCode(err error) int {
+	if _, ok := errors.AsType[*boot.ConfigError](err); ok {
+		return exitConfig
+	}
 	if coded, ok := errors.AsType[interface {
 		error
 		ExitCode() int
@@ -35,13 +38,6 @@ func exitCode(err error) int {
 	}
 	return exitRunner
 }
-
-// configError marks the faults of a configuration.
-type configError struct{ err error }
-
-func (e *configError) Error() string { return e.err.Error() }
-func (e *configError) Unwrap() error { return e.err }
-func (e *configError) ExitCode() int { return exitConfig }
 
 // signalError says that a signal ended the start.
 type signalError struct{ signal unix.Signal }

@@ -28,9 +28,9 @@ type order struct {
 	Init bool
 	// Namespace says that the child lives in a user and mount namespace.
 	Namespace bool
-	// StopSignal is what the child gets for SIGTERM and SIGINT; empty for
-	// these themselves.
-	StopSignal string
+	// StopSignal is what the child gets for SIGTERM and SIGINT; zero for these
+	// themselves.
+	StopSignal unix.Signal
 }
 
 func newOrder(ready boot.Ready, umask int) order {
@@ -120,12 +120,7 @@ func initCommand(p Process) *cobra.Command {
 
 // stay starts the child that becomes the server, and returns its exit status.
 func stay(p Process, o order, f *os.File) (code int, err error) {
-	opts := initd.Options{Log: p.logger()}
-	if o.StopSignal != "" {
-		if opts.StopSignal, err = initd.ParseSignal(o.StopSignal); err != nil {
-			return 0, fmt.Errorf("the image's StopSignal: %w", err)
-		}
-	}
+	opts := initd.Options{Log: p.logger(), StopSignal: o.StopSignal}
 	cmd := exec.Command(executable(), becomeName) //nolint:noctx,gosec // it is this program, and ends when the server does
 	cmd.Args[0] = "fastmcp-runner"
 	cmd.Env = []string{}

@@ -19,7 +19,7 @@ func outputFlag(cmd *cobra.Command) *string {
 	output := cmd.Flags().StringP("output", "o", "table", "how to print: table or json")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if *output != "table" && *output != "json" {
-			return &configError{err: fmt.Errorf("--output=%q: not one of table, json", *output)}
+			return &boot.ConfigError{Err: fmt.Errorf("--output=%q: not one of table, json", *output)}
 		}
 		return nil
 	}

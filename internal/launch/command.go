@@ -47,7 +47,7 @@ func chooseCommand(img Image, set Settings) (command, error) {
 			hint:  "name the program by RUNNER_ENTRYPOINT or RUNNER_CMD, or give the image an ENTRYPOINT",
 		}
 	case len(argv) == 0:
-		return command{}, errors.New("RUNNER_ENTRYPOINT and RUNNER_CMD leave no command to run")
+		return command{}, ErrNothingLeft
 	case argv[0] == "":
 		return command{}, errors.New("the first word of the command is empty")
 	}

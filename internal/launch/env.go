@@ -45,10 +45,10 @@ func mergeEnv(img Image, set Settings) (environment, error) {
 		name, _, _ := strings.Cut(entry, "=")
 		env.secrets[name] = true
 	}
-	env.override("PORT", "PORT", strconv.Itoa(set.Port))
-	env.override("HOST", "MCP_HOST", set.Host)
-	env.override("MCP_TRANSPORT", "MCP_TRANSPORT", set.Transport)
-	env.override("MCP_PATH", "MCP_PATH", set.Path)
+	env.override("PORT", strconv.Itoa(set.Port))
+	env.override("HOST", set.Host)
+	env.override("MCP_TRANSPORT", set.Transport)
+	env.override("MCP_PATH", set.Path)
 	return env, nil
 }
 
@@ -62,13 +62,10 @@ func (e *environment) set(entry string) bool {
 	return true
 }
 
-// override sets one of the names that are the runner's to decide; the value
-// comes from the operator's variable by.
-func (e *environment) override(name, by, value string) {
-	if e.secrets[name] {
-		delete(e.secrets, name)
-		e.warnings = append(e.warnings, fmt.Sprintf("MCP_ENV_%s is overruled by %s", name, by))
-	}
+// override sets one of the names that are the runner's to decide. Its value is
+// no secret, whatever the operator passed under that name.
+func (e *environment) override(name, value string) {
+	delete(e.secrets, name)
 	e.values[name] = value
 }
 

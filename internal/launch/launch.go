@@ -6,6 +6,7 @@
 package launch
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -43,6 +44,10 @@ type Settings struct {
 	// Allowlist says that only the allowed paths of the image are laid down,
 	// so that its init scripts (see New) are not there.
 	Allowlist bool
+
+	// Init says that a parent of the server stays, which honours the image's
+	// StopSignal.
+	Init bool
 
 	// Environ is the container's environment without the runner's own
 	// variables, as NAME=value.
@@ -85,6 +90,9 @@ type Plan struct {
 	// what will probably not work.
 	Warnings []string
 }
+
+// ErrNothingLeft says that the operator's overrides leave nothing to run.
+var ErrNothingLeft = errors.New("RUNNER_ENTRYPOINT and RUNNER_CMD leave no command to run")
 
 // defaultDir is where a server starts whose image has no WorkingDir.
 const defaultDir = "/app"

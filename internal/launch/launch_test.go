@@ -259,18 +259,16 @@ func TestNewMergesTheEnvironment(t *testing.T) {
 			want: map[string]string{"MODEL": "b"},
 		},
 		{
-			name:        "the port wins over everything, and the overruled operator hears of it",
+			name:        "the port wins over everything",
 			environ:     []string{"PORT=1"},
 			image:       []string{"PORT=2"},
 			passthrough: []string{"PORT=3"},
 			want:        map[string]string{"PORT": "7860"},
-			warning:     "MCP_ENV_PORT is overruled by PORT",
 		},
 		{
 			name:        "MCP_HOST reaches the server as HOST",
 			passthrough: []string{"HOST=127.0.0.1"},
 			want:        map[string]string{"HOST": "0.0.0.0"},
-			warning:     "MCP_ENV_HOST is overruled by MCP_HOST",
 		},
 		{
 			name:  "trap 51: names with dots and dashes are kept",
@@ -432,7 +430,7 @@ func TestNewWarns(t *testing.T) {
 			name: "a StopSignal that nobody will send",
 			img:  launch.Image{StopSignal: "SIGQUIT"},
 			port: 7860, uid: 1000,
-			want: `the image's StopSignal "SIGQUIT" is not used: the server gets the signals that this container gets, usually SIGTERM`,
+			want: `the image's StopSignal "SIGQUIT" is not used: the server gets the signals that this container gets, usually SIGTERM; RUNNER_INIT=on translates them`,
 		},
 		{name: "the usual StopSignal", img: launch.Image{StopSignal: "sigterm"}, port: 7860, uid: 1000},
 	} {

@@ -56,7 +56,10 @@ func imageWarnings(img Image, set Settings) []string {
 	switch strings.TrimPrefix(strings.ToUpper(img.StopSignal), "SIG") {
 	case "", "TERM", "15":
 	default:
-		warnings = append(warnings, fmt.Sprintf("the image's StopSignal %q is not used: the server gets the signals that this container gets, usually SIGTERM", img.StopSignal))
+		if !set.Init {
+			warnings = append(warnings, fmt.Sprintf("the image's StopSignal %q is not used: the server gets the signals that this container gets, "+
+				"usually SIGTERM; RUNNER_INIT=on translates them", img.StopSignal))
+		}
 	}
 	return warnings
 }
