@@ -62,6 +62,7 @@ type Process struct {
 	// writing holds a token while somebody writes to stdin.
 	writing chan struct{}
 	words   lastWords
+	exited  chan struct{}
 	done    chan struct{}
 	err     error // set before done is closed
 
@@ -77,7 +78,7 @@ func (n *Nursery) Start(opts Options) (*Process, error) {
 	if opts.Mask == nil {
 		opts.Mask = func(text string) string { return text }
 	}
-	p := &Process{opts: opts, writing: make(chan struct{}, 1), done: make(chan struct{})}
+	p := &Process{opts: opts, writing: make(chan struct{}, 1), exited: make(chan struct{}), done: make(chan struct{})}
 	if err := p.start(n); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", opts.Command.Path, err)
 	}
@@ -138,6 +139,7 @@ const drainTime = 100 * time.Millisecond
 // outlive waits for the end of the child and cleans up after it.
 func (p *Process) outlive(n *Nursery, process *os.Process, readers *sync.WaitGroup) {
 	awaitExit(p.pid)
+	close(p.exited)
 	// Before the child is reaped: until then its pid, which is the group's id,
 	// cannot become that of another group.
 	p.signal(syscall.SIGKILL)
@@ -185,12 +187,19 @@ func (e *ExitError) Error() string {
 	return text
 }
 
+// Exited is closed when the child has ended. What it wrote last may still be
+// underway to Receive, which should not keep it waiting then.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
 // Done is closed when the child and its process group have ended and all that
 // it wrote was received.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err returns, after Done, how the child ended: an *ExitError.
 func (p *Process) Err() error { return p.err }
+
+// LastWords returns the last lines that the child wrote to standard error.
+func (p *Process) LastWords() string { return p.words.text() }
 
 // PID is the process id of the child, and the id of its process group.
 func (p *Process) PID() int { return p.pid }

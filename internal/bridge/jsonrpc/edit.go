@@ -39,8 +39,8 @@ func (m *Message) With(edits ...Edit) Message {
 // Number returns the JSON text of an id of ours.
 func Number(n uint64) []byte { return strconv.AppendUint(nil, n, 10) }
 
-// Failure returns the response that a request failed. A nil id is that of a
-// request whose id could not be read.
+// Failure returns the response that a request failed. With a nil id it has
+// none, as MCP asks for where the request could not be read.
 func Failure(id []byte, code int, text string, data json.RawMessage) []byte {
 	type fault struct {
 		Code    int             `json:"code"`
@@ -49,7 +49,7 @@ func Failure(id []byte, code int, text string, data json.RawMessage) []byte {
 	}
 	return Encode(struct {
 		Version string          `json:"jsonrpc"`
-		ID      json.RawMessage `json:"id"`
+		ID      json.RawMessage `json:"id,omitempty"`
 		Error   fault           `json:"error"`
 	}{"2.0", id, fault{code, text, data}})
 }

@@ -228,7 +228,7 @@ func TestWhatIsMadeIsAMessage(t *testing.T) {
 		want string
 	}{
 		{jsonrpc.Failure([]byte(`9007199254740993`), -32603, "a <b>", nil), `{"jsonrpc":"2.0","id":9007199254740993,"error":{"code":-32603,"message":"a <b>"}}`},
-		{jsonrpc.Failure(nil, -32700, "x", []byte(`{"y":1}`)), `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"x","data":{"y":1}}}`},
+		{jsonrpc.Failure(nil, -32700, "x", []byte(`{"y":1}`)), `{"jsonrpc":"2.0","error":{"code":-32700,"message":"x","data":{"y":1}}}`},
 		{jsonrpc.Result([]byte(`"a"`), []byte(`{}`)), `{"jsonrpc":"2.0","id":"a","result":{}}`},
 		{jsonrpc.Call(nil, "notifications/initialized", nil), `{"jsonrpc":"2.0","method":"notifications/initialized"}`},
 		{jsonrpc.Call(jsonrpc.Number(1), "initialize", []byte(`{"a":1}`)), `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"a":1}}`},

@@ -1,0 +1,163 @@
+// Package bridge serves a stdio MCP server over HTTP. It starts the server as
+// a child process for every session and carries the messages between the two
+// sides as they are; it reads of them only what it needs to know where they
+// belong. It does not know where the server comes from, and of MCP only what
+// its transports have to know.
+package bridge
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
+)
+
+// Bridge is an HTTP handler that carries MCP messages to child processes and
+// back. Its owner must call Shutdown.
+type Bridge struct {
+	opts    Options
+	guard   *guard
+	signer  signer
+	backoff backoff
+	mux     *http.ServeMux
+	// closing is closed when Shutdown begins.
+	closing chan struct{}
+	// tasks are the goroutines that outlive a request.
+	tasks sync.WaitGroup
+
+	mu       sync.Mutex
+	nursery  *child.Nursery // nil before the first child
+	reaping  context.CancelFunc
+	sessions map[string]*session
+	numbers  uint64 // of the sessions there have been
+	gone     tombstones
+	down     bool // nothing is started any more
+}
+
+// New returns a bridge. It starts nothing before the first request.
+func New(opts Options) *Bridge {
+	opts = opts.withDefaults()
+	b := &Bridge{
+		opts: opts, guard: newGuard(&opts), signer: signer{opts.SessionKey},
+		mux: http.NewServeMux(), closing: make(chan struct{}), sessions: map[string]*session{},
+	}
+	if opts.SSE != SSEOnly {
+		b.mux.HandleFunc(opts.Path, b.serveEndpoint)
+	}
+	if opts.SSE != SSEOff {
+		b.mux.HandleFunc(ssePath, b.serveSSE)
+		b.mux.HandleFunc(messagesPath, b.serveMessages)
+	}
+	return b
+}
+
+// ServeHTTP serves the MCP endpoint, and those of HTTP+SSE.
+func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if b.guard.admit(w, r) {
+		b.mux.ServeHTTP(w, r)
+	}
+}
+
+// Health says how the bridge is.
+type Health struct {
+	// Sessions is how many sessions there are.
+	Sessions int
+	// Failing says that the server does not start: in a crash loop.
+	Failing bool
+	// RetryAfter is how long no start is tried.
+	RetryAfter time.Duration
+	// Err is why the server did not start the last time; nil if it did.
+	Err error
+}
+
+// Health returns how the bridge is.
+func (b *Bridge) Health() Health {
+	wait, err := b.backoff.wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Health{Sessions: len(b.sessions), Failing: b.backoff.looping(), RetryAfter: wait, Err: err}
+}
+
+// Shutdown ends all streams and children, and returns when nothing is left of
+// them: within the grace, or sooner if the context ends.
+func (b *Bridge) Shutdown(ctx context.Context) {
+	b.mu.Lock()
+	if !b.down {
+		b.down = true
+		close(b.closing)
+	}
+	sessions := b.list()
+	b.mu.Unlock()
+	for _, s := range sessions {
+		b.end(s, errDown, false)
+	}
+	over := make(chan struct{})
+	go func() { b.tasks.Wait(); close(over) }()
+	select {
+	case <-over:
+	case <-ctx.Done():
+		for _, s := range sessions {
+			if s.child != nil {
+				s.child.Stop(0)
+			}
+		}
+		<-over
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.nursery != nil {
+		b.reaping()
+		b.nursery.Close()
+		b.nursery = nil
+	}
+}
+
+// list returns the sessions. The lock is held.
+func (b *Bridge) list() []*session {
+	sessions := make([]*session, 0, len(b.sessions))
+	for _, s := range b.sessions {
+		sessions = append(sessions, s)
+	}
+	return sessions
+}
+
+// openNursery opens the nursery if it is not. The lock is held.
+func (b *Bridge) openNursery() *child.Nursery {
+	if b.nursery != nil {
+		return b.nursery
+	}
+	b.nursery = child.Open()
+	ctx, cancel := context.WithCancel(context.Background())
+	b.reaping = cancel
+	if b.opts.Reap {
+		var reaper sync.WaitGroup
+		nursery := b.nursery
+		reaper.Go(func() { nursery.Reap(ctx) })
+		b.reaping = func() { cancel(); reaper.Wait() }
+	}
+	return b.nursery
+}
+
+// maxTombstones bounds how many ended sessions are remembered.
+const maxTombstones = 10_000
+
+// tombstones are the ids of sessions that ended for good, the oldest first.
+type tombstones struct {
+	ids   map[string]bool
+	order []string
+}
+
+func (t *tombstones) add(id string) {
+	if t.ids == nil {
+		t.ids = map[string]bool{}
+	}
+	if len(t.order) == maxTombstones {
+		delete(t.ids, t.order[0])
+		t.order = slices.Delete(t.order, 0, 1)
+	}
+	t.ids[id] = true
+	t.order = append(t.order, id)
+}

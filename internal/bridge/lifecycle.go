@@ -1,0 +1,240 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
+)
+
+// keepEvents bounds how many events each session keeps for clients that resume.
+const keepEvents = 1024
+
+// Why sessions end, or do not begin.
+var (
+	errDown    = errors.New("the bridge is shutting down")
+	errFull    = errors.New("there are as many sessions as there may be")
+	errUnknown = errors.New("there is no such session")
+	errDeleted = errors.New("the client has ended the session")
+	errGone    = errors.New("the client has gone")
+	errIdle    = errors.New("the client was idle for too long")
+	errRefused = errors.New("the server has refused to begin the session")
+	errCrashed = errors.New("the server has ended")
+)
+
+// backoffError says that no start is tried now, because the last ones failed.
+type backoffError struct {
+	wait time.Duration
+	err  error
+}
+
+func (e *backoffError) Error() string {
+	return fmt.Sprintf("the server does not start, the next try is in %s: %v", e.wait.Round(time.Second), e.err)
+}
+
+// enlist returns the session with an id, or makes one and says so: then the
+// caller must launch it.
+func (b *Bridge) enlist(id string) (s *session, made bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.sessions[id]; s != nil {
+		return s, false, nil
+	}
+	if b.down {
+		return nil, false, errDown
+	}
+	if wait, err := b.backoff.wait(); wait > 0 {
+		return nil, false, &backoffError{wait, err}
+	}
+	if len(b.sessions) >= b.opts.Sessions {
+		return nil, false, errFull
+	}
+	b.numbers++
+	s = &session{
+		id: id, number: b.numbers, log: b.opts.Log.With("session", b.numbers),
+		box: newOutbox(b.opts.KeepBytes, keepEvents), seen: time.Now(), ready: make(chan struct{}),
+	}
+	b.sessions[id] = s
+	b.tasks.Add(1) // done when nothing is left of the session
+	return s, true, nil
+}
+
+// launch starts the child of a session. If that fails there is no session.
+func (b *Bridge) launch(s *session) error {
+	b.mu.Lock()
+	nursery := b.openNursery()
+	b.mu.Unlock()
+	p, err := nursery.Start(child.Options{
+		Command: b.opts.Command, Receive: s.receive, Lost: s.lost,
+		MaxLine: b.opts.MaxLine, Mask: b.opts.Mask, Log: s.log,
+	})
+	if err != nil {
+		b.backoff.failed(err)
+		s.close(err)
+		b.unlist(s, false)
+		s.finish(err)
+		b.tasks.Done()
+		return err
+	}
+	ended := s.adopt(p)
+	go b.watch(s, p, time.Now())
+	if ended != nil {
+		b.tasks.Go(func() { p.Stop(b.opts.Grace) })
+		return ended
+	}
+	s.log.Info("Session opened", "pid", p.PID())
+	return nil
+}
+
+// watch waits for the end of a session's child and cleans up after it.
+func (b *Bridge) watch(s *session, p *child.Process, began time.Time) {
+	defer b.tasks.Done()
+	<-p.Exited()
+	_, crashed := s.close(errCrashed)
+	if crashed {
+		b.unlist(s, true) // no request comes between the crash and the last words
+	}
+	<-p.Done()
+	b.judge(s, began, crashed, p.Err())
+	if crashed {
+		s.log.Warn("Session ended by itself", "reason", p.Err())
+	}
+	s.finish(p.Err())
+}
+
+// youth is how old a server must get to have started well.
+const youth = 5 * time.Second
+
+// judge notes whether a child has started well.
+func (b *Bridge) judge(s *session, began time.Time, crashed bool, err error) {
+	begun, proved, busy, _ := s.progress()
+	switch {
+	case crashed && (!begun || !busy && !proved && time.Since(began) < youth):
+		b.backoff.failed(err)
+	case proved || begun && !crashed:
+		b.backoff.succeeded()
+	}
+}
+
+// end ends a session and its child, and does not wait for that. Forever means
+// that not even a signed id opens it again.
+func (b *Bridge) end(s *session, why error, forever bool) {
+	p, first := s.close(why)
+	if !first {
+		return
+	}
+	s.log.Info("Session ended", "reason", why)
+	b.unlist(s, forever)
+	if !errors.Is(why, errDown) { // then, the servers may still finish what they do
+		s.finish(why)
+	}
+	if p != nil {
+		b.tasks.Go(func() { p.Stop(b.opts.Grace) })
+	}
+}
+
+// unlist takes a session off the list.
+func (b *Bridge) unlist(s *session, forever bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sessions[s.id] == s {
+		delete(b.sessions, s.id)
+	}
+	if _, signed := b.signer.params(s.id); signed && forever {
+		b.gone.add(s.id)
+	}
+}
+
+// lookup returns the session with an id. A session that is not on the list,
+// but whose id is signed, is opened anew.
+func (b *Bridge) lookup(ctx context.Context, id string) (*session, error) {
+	b.mu.Lock()
+	s, gone := b.sessions[id], b.gone.ids[id]
+	b.mu.Unlock()
+	if s == nil {
+		params, ok := b.signer.params(id)
+		if !ok || gone {
+			return nil, errUnknown
+		}
+		var made bool
+		var err error
+		if s, made, err = b.enlist(id); err != nil {
+			return nil, err
+		}
+		if made {
+			b.revive(s, params)
+		}
+	}
+	select {
+	case <-s.ready:
+	case <-ctx.Done():
+		return nil, errGone
+	}
+	if s.failed != nil {
+		return nil, s.failed
+	}
+	s.touch()
+	return s, nil
+}
+
+// revive opens a session anew. Its client does not hear of it, but the
+// operator does: what the server remembered of the session is lost.
+func (b *Bridge) revive(s *session, params []byte) {
+	s.log.Warn("A session of an earlier start comes back: its server begins anew and remembers nothing")
+	defer close(s.ready)
+	if s.failed = b.launch(s); s.failed != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Start)
+	defer cancel()
+	if err := s.introduce(ctx, params); err != nil {
+		s.failed = fmt.Errorf("%w: %w", errUnknown, err)
+		b.end(s, err, false)
+		return
+	}
+	s.guardIdle(b.opts.Idle, func() { b.end(s, errIdle, false) })
+}
+
+// introduction is the id of our own initialize request.
+const introduction = `"fastmcp-runner initialize"`
+
+// introduce begins the session with a server in the place of the client.
+func (s *session) introduce(ctx context.Context, params []byte) error {
+	answer, err := s.ask(ctx, jsonrpc.Call([]byte(introduction), "initialize", params))
+	if err != nil {
+		return err
+	}
+	if answer.Result.Absent() {
+		return fmt.Errorf("%w: %s", errRefused, answer.Bytes(answer.Error))
+	}
+	return s.child.Send(ctx, jsonrpc.Call(nil, "notifications/initialized", nil))
+}
+
+// ask sends a request of ours and returns the answer.
+func (s *session) ask(ctx context.Context, request []byte) (jsonrpc.Message, error) {
+	m, err := jsonrpc.Parse(request)
+	if err != nil {
+		return jsonrpc.Message{}, err
+	}
+	answer := make(chan jsonrpc.Message, 1)
+	c := newCall(&m, nil)
+	c.answered = func(m jsonrpc.Message) { answer <- m }
+	s.box.mu.Lock()
+	s.calls = append(s.calls, c)
+	s.box.mu.Unlock()
+	if err := s.forward(ctx, []jsonrpc.Message{m}); err != nil {
+		return jsonrpc.Message{}, err
+	}
+	select {
+	case m := <-answer:
+		return m, nil
+	case <-ctx.Done():
+		return jsonrpc.Message{}, errSlow
+	}
+}
+
+// errSlow says that the server does not answer.
+var errSlow = errors.New("the server did not answer in time")

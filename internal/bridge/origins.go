@@ -1,0 +1,132 @@
+package bridge
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Origins says under which names clients may address the bridge, and from
+// which web pages browsers may use it. The zero Origins allow the loopback
+// only.
+//
+// It guards against DNS rebinding: a web page whose own name suddenly resolves
+// to the bridge's address sends that name as Host and as Origin. An address in
+// place of a name cannot be rebound, so that Host may be any address.
+type Origins struct {
+	hosts    []string // lower case; one that begins with "*" stands for every name with its end
+	prefixes []string // of hosts with "*": how their names begin
+	origins  []string // scheme://host[:port], lower case
+	any      bool
+}
+
+// OriginsFrom reads from an environment under which names the platform makes
+// the bridge known, and RUNNER_ALLOWED_ORIGINS: origins such as
+// https://mcp.example.com, separated by commas or spaces, or * for all.
+func OriginsFrom(environ []string) (Origins, error) {
+	env := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = strings.TrimSpace(value)
+	}
+	o := Origins{}
+	for _, name := range []string{
+		"SPACE_HOST", "RENDER_EXTERNAL_HOSTNAME", "RAILWAY_PUBLIC_DOMAIN",
+		"WEBSITE_HOSTNAME",       // Azure App Service
+		"CONTAINER_APP_HOSTNAME", // Azure Container Apps: of this revision
+	} {
+		o.addHost(env[name], "")
+	}
+	if app := env["FLY_APP_NAME"]; app != "" {
+		o.addHost(app+".fly.dev", "")
+	}
+	if app, suffix := env["CONTAINER_APP_NAME"], env["CONTAINER_APP_ENV_DNS_SUFFIX"]; app != "" && suffix != "" {
+		o.addHost(app+"."+suffix, "")
+	}
+	if service := env["K_SERVICE"]; service != "" { // Cloud Run: SERVICE-PROJECT.REGION.run.app, SERVICE-HASH.a.run.app
+		o.addHost("*.run.app", service+"-")
+	}
+	return o, o.addOrigins(env["RUNNER_ALLOWED_ORIGINS"])
+}
+
+func (o *Origins) addHost(host, prefix string) {
+	if host != "" {
+		o.hosts = append(o.hosts, strings.ToLower(host))
+		o.prefixes = append(o.prefixes, strings.ToLower(prefix))
+	}
+}
+
+// OriginError says that an entry of RUNNER_ALLOWED_ORIGINS is no origin.
+type OriginError struct{ Entry string }
+
+func (e *OriginError) Error() string {
+	return "RUNNER_ALLOWED_ORIGINS: " + strings.TrimSpace(e.Entry) + " is not an origin such as https://mcp.example.com"
+}
+
+func (o *Origins) addOrigins(list string) error {
+	for entry := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
+		if entry == "*" {
+			o.any = true
+			continue
+		}
+		u, err := url.Parse(strings.ToLower(strings.TrimSuffix(entry, "/")))
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.User != nil {
+			return &OriginError{Entry: entry}
+		}
+		o.origins = append(o.origins, u.Scheme+"://"+u.Host)
+		o.addHost(u.Hostname(), "")
+	}
+	return nil
+}
+
+// AllowsHost says whether a request may have this Host header.
+func (o *Origins) AllowsHost(header string) bool {
+	host := hostname(header)
+	if _, err := netip.ParseAddr(host); err == nil || o.any {
+		return true
+	}
+	return o.allowsName(host)
+}
+
+// AllowsOrigin says whether a request may have this Origin header.
+func (o *Origins) AllowsOrigin(header string) bool {
+	if o.any || slices.Contains(o.origins, strings.ToLower(header)) {
+		return true
+	}
+	u, err := url.Parse(header)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return false
+	}
+	host := hostname(u.Host)
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.IsLoopback()
+	}
+	// The names of a platform are served over HTTPS only, by its proxy.
+	return isLocalhost(host) || u.Scheme == "https" && o.allowsName(host)
+}
+
+func (o *Origins) allowsName(host string) bool {
+	for i, allowed := range o.hosts {
+		suffix, wild := strings.CutPrefix(allowed, "*")
+		if host == allowed || wild && strings.HasSuffix(host, suffix) && strings.HasPrefix(host, o.prefixes[i]) {
+			return true
+		}
+	}
+	return isLocalhost(host)
+}
+
+// isLocalhost says whether a name is one of the loopback (RFC 6761, 6.3).
+func isLocalhost(host string) bool {
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// hostname returns the host of a host[:port], lower case.
+func hostname(hostport string) string {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}

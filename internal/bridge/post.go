@@ -1,0 +1,265 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
+)
+
+// The headers of Streamable HTTP.
+const (
+	sessionHeader = "Mcp-Session-Id"
+	versionHeader = "Mcp-Protocol-Version"
+	lastEventID   = "Last-Event-Id"
+)
+
+// The revisions of MCP that make a difference.
+const (
+	versionBatches  = "2025-03-26" // the only one with batches
+	versionPriming  = "2025-11-25" // from here on streams start with an empty event
+	versionStateful = "2024-11-05" // the first one
+)
+
+// bodyTimeout is how long a client may take to send a request.
+const bodyTimeout = 60 * time.Second
+
+// serveEndpoint serves the MCP endpoint.
+func (b *Bridge) serveEndpoint(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodPost:
+		b.post(w, r)
+	case http.MethodGet:
+		b.get(w, r)
+	case http.MethodDelete:
+		b.delete(w, r)
+	default:
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		writeError(w, http.StatusMethodNotAllowed, jsonrpc.CodeInvalidRequest, "the MCP endpoint takes GET, POST and DELETE")
+	}
+}
+
+// post takes messages of a client to its server.
+func (b *Bridge) post(w http.ResponseWriter, r *http.Request) {
+	if !accepts(r, "application/json") || !accepts(r, "text/event-stream") {
+		writeError(w, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, "Accept must list application/json and text/event-stream")
+		return
+	}
+	messages, batch, ok := b.readBody(w, r)
+	if !ok {
+		return
+	}
+	if !batch && messages[0].Method == "initialize" && messages[0].Kind == jsonrpc.Request {
+		b.initialize(w, r, messages[0])
+		return
+	}
+	s, ok := b.sessionOf(w, r)
+	if !ok {
+		return
+	}
+	if batch && !takesBatch(s, messages) {
+		writeError(w, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, "batches are of revision 2025-03-26, and hold no initialize")
+		return
+	}
+	b.converse(w, r, s, messages)
+}
+
+// readBody reads the messages of a request; if it cannot, it has answered.
+func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) (messages []jsonrpc.Message, batch, ok bool) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		writeError(w, http.StatusUnsupportedMediaType, jsonrpc.CodeInvalidRequest, "Content-Type must be application/json")
+		return nil, false, false
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // see responder.extend
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, b.opts.MaxBody))
+	_ = control.SetReadDeadline(time.Time{})
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		writeError(w, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, fmt.Sprintf("the request has more than %d bytes", tooLarge.Limit))
+		return nil, false, false
+	}
+	if err != nil {
+		writeError(w, http.StatusBadRequest, jsonrpc.CodeParse, "cannot read the request")
+		return nil, false, false
+	}
+	messages, batch, err = jsonrpc.ParseBatch(body)
+	if fault, ok := errors.AsType[*jsonrpc.Error](err); ok {
+		writeError(w, http.StatusBadRequest, fault.Code, fault.Text)
+		return nil, false, false
+	}
+	return messages, batch, true
+}
+
+// accepts says whether a client takes a media type. One that does not say what
+// it takes, takes all (RFC 9110, 12.5.1).
+func accepts(r *http.Request, media string) bool {
+	values := r.Header.Values("Accept")
+	if len(values) == 0 {
+		return true
+	}
+	kind, _, _ := strings.Cut(media, "/")
+	for accepted := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		accepted, _, _ = strings.Cut(accepted, ";")
+		accepted = strings.ToLower(strings.TrimSpace(accepted))
+		if slices.Contains([]string{media, kind + "/*", "*/*"}, accepted) {
+			return true
+		}
+	}
+	return false
+}
+
+// sessionOf returns the session of a request; if there is none, it has
+// answered.
+func (b *Bridge) sessionOf(w http.ResponseWriter, r *http.Request) (*session, bool) {
+	id := r.Header.Get(sessionHeader)
+	if id == "" {
+		writeError(w, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, "the "+sessionHeader+" header is missing, and this is no initialize request")
+		return nil, false
+	}
+	s, err := b.lookup(r.Context(), id)
+	if err != nil {
+		refuse(w, nil, err)
+		return nil, false
+	}
+	if version := r.Header.Get(versionHeader); !speaks(s, version) {
+		writeError(w, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, fmt.Sprintf("this session does not speak revision %q", version))
+		return nil, false
+	}
+	return s, true
+}
+
+// speaks says whether a header may name this revision. Clients differ in
+// whether they name the one that was agreed on or their own.
+func speaks(s *session, version string) bool {
+	_, _, _, agreed := s.progress()
+	return version == "" || version == agreed ||
+		slices.Contains([]string{versionStateful, versionBatches, "2025-06-18", versionPriming}, version)
+}
+
+func takesBatch(s *session, messages []jsonrpc.Message) bool {
+	_, _, _, version := s.progress()
+	return version == versionBatches &&
+		!slices.ContainsFunc(messages, func(m jsonrpc.Message) bool { return m.Method == "initialize" })
+}
+
+// refuse answers a request that does not reach a server. A client that gets
+// 404 begins a new session.
+func refuse(w http.ResponseWriter, id []byte, err error) {
+	status, code := http.StatusNotFound, jsonrpc.CodeInvalidRequest
+	wait := time.Duration(0)
+	if backoff, ok := errors.AsType[*backoffError](err); ok {
+		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, backoff.wait
+	}
+	switch {
+	case errors.Is(err, errFull), errors.Is(err, errDown):
+		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, 10*time.Second
+	case errors.Is(err, errDuplicate), errors.Is(err, errBusy):
+		status = http.StatusBadRequest
+	}
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+	writeFailure(w, status, jsonrpc.Failure(id, code, err.Error(), nil))
+}
+
+// initialize opens a session.
+func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, m jsonrpc.Message) {
+	if r.Header.Get(sessionHeader) != "" {
+		if _, ok := b.sessionOf(w, r); ok {
+			writeError(w, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, "the session has begun already")
+		}
+		return
+	}
+	s, _, err := b.enlist(b.signer.newID(m.Bytes(m.Params)))
+	if err != nil {
+		refuse(w, m.Bytes(m.ID), err)
+		return
+	}
+	err = b.launch(s)
+	s.failed = err
+	close(s.ready)
+	if err != nil {
+		writeFailure(w, http.StatusOK, jsonrpc.Failure(m.Bytes(m.ID), jsonrpc.CodeInternal, err.Error(), nil))
+		return
+	}
+	s.guardIdle(b.opts.Idle, func() { b.end(s, errIdle, false) })
+	b.begin(w, r, s, m)
+}
+
+// begin carries the first request of a session.
+func (b *Bridge) begin(w http.ResponseWriter, r *http.Request, s *session, m jsonrpc.Message) {
+	late := time.AfterFunc(b.opts.Start, func() { b.end(s, &slowError{b.opts.Start, s.child.LastWords()}, true) })
+	defer late.Stop()
+	out := b.newResponder(w)
+	out.header = func(answered bool) {
+		if begun, _, _, _ := s.progress(); begun || !answered {
+			w.Header().Set(sessionHeader, s.id)
+		}
+	}
+	delivered := b.answer(r.Context(), w, out, s, []jsonrpc.Message{m})
+	switch begun, _, _, _ := s.progress(); {
+	case !begun:
+		b.end(s, errRefused, true)
+	case !delivered:
+		b.end(s, errGone, true) // nobody knows the id
+	}
+}
+
+// slowError says that a server does not begin.
+type slowError struct {
+	limit time.Duration
+	words string
+}
+
+func (e *slowError) Error() string {
+	text := fmt.Sprintf("the server did not answer initialize within %s", e.limit)
+	if e.words != "" {
+		text += "; its last words: " + strings.ReplaceAll(e.words, "\n", " | ")
+	}
+	return text
+}
+
+// converse carries messages of a session that has begun.
+func (b *Bridge) converse(w http.ResponseWriter, r *http.Request, s *session, messages []jsonrpc.Message) {
+	if slices.ContainsFunc(messages, func(m jsonrpc.Message) bool { return m.Kind == jsonrpc.Request }) {
+		out := b.newResponder(w)
+		_, _, _, version := s.progress()
+		out.resumable, out.primed = true, version >= versionPriming
+		b.answer(r.Context(), w, out, s, messages)
+		return
+	}
+	if err := s.forward(r.Context(), messages); err != nil {
+		refuse(w, nil, err)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// answer carries messages, of which at least one is a request, and writes what
+// comes back. It says whether the client has got all of it.
+func (b *Bridge) answer(ctx context.Context, w http.ResponseWriter, out *responder, s *session, messages []jsonrpc.Message) bool {
+	requests := slices.DeleteFunc(slices.Clone(messages), func(m jsonrpc.Message) bool { return m.Kind != jsonrpc.Request })
+	st, me, err := s.open(requests)
+	if err != nil {
+		refuse(w, requests[0].Bytes(requests[0].ID), err)
+		return false
+	}
+	defer s.release(st, me)
+	if err := s.forward(ctx, messages); err != nil {
+		s.log.Debug("Cannot reach the server", "err", err)
+	}
+	delivered := out.serve(ctx, st, me)
+	if delivered && !out.started {
+		s.discard(st) // it had no event ids: nobody can ask for it
+	}
+	return delivered
+}

@@ -1,0 +1,127 @@
+package bridge_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMain is the tests' server as well: with the arguments "serve" and a name
+// this binary is the server of that name.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "serve" {
+		os.Exit(serve(os.Args[2]))
+	}
+	os.Exit(m.Run())
+}
+
+func serve(what string) int {
+	switch what {
+	case "puppet":
+		return servePuppet()
+	case "deaf":
+		signal.Ignore(syscall.SIGTERM)
+		if code := servePuppet(); code != 0 {
+			return code
+		}
+		select {}
+	case "fail":
+		fmt.Fprintln(os.Stderr, "cannot find the database")
+		return 1
+	case "mute":
+		fmt.Fprintln(os.Stderr, "waiting for the database")
+		if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+			panic(err)
+		}
+		return 0
+	case "sdk":
+		return serveSDK()
+	}
+	panic("unknown server " + what)
+}
+
+// servePuppet is a server that does what its requests say:
+//
+//	echo  answers with the parameters
+//	pid   answers with its process id
+//	say   writes the lines in the parameters, and does not answer
+//	die   ends with an exit code
+func servePuppet() int {
+	in := bufio.NewReader(os.Stdin)
+	for {
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return 0
+		}
+		var m struct {
+			ID     json.RawMessage
+			Method string
+			Params json.RawMessage
+		}
+		if err := json.Unmarshal(line, &m); err != nil {
+			panic(fmt.Sprintf("%q: %v", line, err))
+		}
+		switch m.Method {
+		case "initialize":
+			introduce(m.ID, m.Params)
+		case "echo", "tools/list":
+			answer(m.ID, string(m.Params))
+		case "pid":
+			answer(m.ID, fmt.Sprintf(`{"pid":%d}`, os.Getpid()))
+		case "say":
+			obey(m.Params)
+		case "die":
+			fmt.Fprintln(os.Stderr, "dying as told")
+			return 7
+		case "":
+			fmt.Fprintln(os.Stderr, "got", string(line))
+		}
+	}
+}
+
+func introduce(id, params json.RawMessage) {
+	var p struct {
+		ProtocolVersion string
+		ClientInfo      struct{ Name string }
+	}
+	if err := json.Unmarshal(params, &p); err != nil {
+		panic(err)
+	}
+	if p.ClientInfo.Name == "unwelcome" {
+		write(`{"jsonrpc":"2.0","id":` + string(id) + `,"error":{"code":-32000,"message":"go away"}}`)
+		return
+	}
+	answer(id, `{"protocolVersion":"`+p.ProtocolVersion+`","capabilities":{},"serverInfo":{"name":"puppet","version":"1"}}`)
+}
+
+func answer(id json.RawMessage, result string) {
+	write(`{"jsonrpc":"2.0","id":` + string(id) + `,"result":` + result + `}`)
+}
+
+func obey(params json.RawMessage) {
+	var p struct {
+		Lines  []string
+		Repeat int
+	}
+	if err := json.Unmarshal(params, &p); err != nil {
+		panic(err)
+	}
+	for range max(1, p.Repeat) {
+		for _, line := range p.Lines {
+			write(line)
+		}
+	}
+}
+
+func write(line string) {
+	if _, err := io.Copy(os.Stdout, strings.NewReader(line+"\n")); err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,86 @@
+package bridge
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
+)
+
+// The endpoints of HTTP+SSE (2024-11-05, basic/transports).
+const (
+	ssePath      = "/sse"
+	messagesPath = "/messages"
+	sessionQuery = "sessionId"
+)
+
+// serveSSE serves one connection, which has a session of its own: all that
+// its server says goes to this connection, and it ends with it.
+func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET")
+		writeError(w, http.StatusMethodNotAllowed, jsonrpc.CodeInvalidRequest, "the SSE endpoint takes GET")
+		return
+	}
+	s, _, err := b.enlist(signer{}.newID(nil))
+	if err != nil {
+		refuse(w, nil, err)
+		return
+	}
+	me := s.devote()
+	err = b.launch(s)
+	s.failed = err
+	close(s.ready)
+	if err != nil {
+		writeError(w, http.StatusBadGateway, jsonrpc.CodeInternal, err.Error())
+		return
+	}
+	defer b.end(s, errGone, true)
+	out := b.newResponder(w)
+	if out.begin(s.only) == nil && out.write(endpointEvent(s.id)) == nil {
+		out.serve(r.Context(), s.only, me)
+	}
+}
+
+// endpointEvent tells the client where to send its messages.
+func endpointEvent(id string) []byte {
+	return fmt.Appendf(nil, "event: endpoint\ndata: %s?%s=%s\n\n", messagesPath, sessionQuery, id)
+}
+
+// devote gives the session one stream for everything, and returns its reader.
+func (s *session) devote() *reader {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	s.only = s.box.newStream(0)
+	return s.only.attach(0)
+}
+
+// serveMessages takes messages of a client of HTTP+SSE to its server.
+func (b *Bridge) serveMessages(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST")
+		writeError(w, http.StatusMethodNotAllowed, jsonrpc.CodeInvalidRequest, "the messages endpoint takes POST")
+		return
+	}
+	s, err := b.lookup(r.Context(), r.URL.Query().Get(sessionQuery))
+	if err == nil && s.only == nil {
+		err = errUnknown
+	}
+	if err != nil {
+		refuse(w, nil, err)
+		return
+	}
+	messages, _, ok := b.readBody(w, r)
+	if !ok {
+		return
+	}
+	if err := s.expect(messages); err != nil {
+		refuse(w, nil, err)
+		return
+	}
+	if err := s.forward(r.Context(), messages); err != nil {
+		refuse(w, nil, err)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
