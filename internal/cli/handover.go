@@ -142,6 +142,9 @@ func namespace() *syscall.SysProcAttr {
 		attr.UidMappings, attr.GidMappings, attr.GidMappingsEnableSetgroups = all, all, true
 		return attr
 	}
+	// Somebody who is not root loses by execve what the namespace gives, but
+	// for the ambient set (capabilities(7)). Becoming the server clears it.
+	attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_CHROOT}
 	uid, gid := os.Geteuid(), os.Getegid()
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
