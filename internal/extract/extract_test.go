@@ -1,6 +1,7 @@
 package extract_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -492,4 +494,80 @@ func TestExtractOverLinksOfTheHost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// waiting is a blob whose first read waits for ready, and that says by done
+// when it was read to its end.
+type waiting struct {
+	io.Reader
+
+	ready <-chan struct{}
+	done  chan<- struct{}
+}
+
+func (w *waiting) Read(p []byte) (int, error) {
+	if w.ready != nil {
+		<-w.ready
+	}
+	n, err := w.Reader.Read(p)
+	if err == io.EOF && w.done != nil {
+		close(w.done)
+		w.done = nil
+	}
+	return n, err
+}
+
+func (w *waiting) Close() error { return nil }
+
+func TestLayersAreAppliedInOrderHoweverTheyArrive(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan struct{})
+	late := &waiting{Reader: bytes.NewReader(pack(t, file("f", "lower"), file("gone", "1"))), ready: arrived}
+	early := &waiting{Reader: bytes.NewReader(pack(t, file("f", "upper"), file(".wh.gone", ""))), done: arrived}
+	img := []extract.Layer{
+		{Digest: "sha256:0", Open: func(context.Context) (io.ReadCloser, error) { return late, nil }},
+		{Digest: "sha256:1", Open: func(context.Context) (io.ReadCloser, error) { return early, nil }},
+	}
+	root, _, err := run(t, nil, img, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"f": "file 0644 upper"}, dump(t, root)); diff != "" {
+		t.Errorf("trap 33: the tree differs (-want +got):\n%s", diff)
+	}
+}
+
+// TestAnErrorLeavesNothingBehind counts goroutines: the next blob is being read
+// when a layer fails.
+func TestAnErrorLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		closed := false
+		endless := extract.Layer{Digest: "sha256:1", Open: func(ctx context.Context) (io.ReadCloser, error) {
+			return &blocked{ctx: ctx, closed: &closed}, nil
+		}}
+		broken := blob("sha256:0", pack(t, file("../x", "")))
+		if _, err := extract.Extract(t.Context(), openRoot(t), []extract.Layer{broken, endless}, options()); err == nil {
+			t.Error("Extract succeeded")
+		}
+		if !closed {
+			t.Error("the blob that was read ahead is still open")
+		}
+	}) // fails if a goroutine is left
+}
+
+// blocked is a blob from which nothing comes until its context ends.
+type blocked struct {
+	ctx    context.Context //nolint:containedctx // it plays a connection
+	closed *bool
+}
+
+func (b *blocked) Read([]byte) (int, error) {
+	<-b.ctx.Done()
+	return 0, b.ctx.Err()
+}
+
+func (b *blocked) Close() error {
+	*b.closed = true
+	return nil
 }

@@ -252,3 +252,43 @@ func testUserOwners(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestHardLinksAcrossAMountAreCopies(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	name := t.TempDir()
+	mounted := filepath.Join(name, "mnt")
+	if err := os.Mkdir(mounted, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", mounted, "tmpfs", 0, ""); err != nil {
+		t.Fatalf("cannot mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(mounted, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	root, err := rootfs.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	_, err = extract.Extract(t.Context(), root, image(t, []entry{
+		file("a", "content").mode(0o640).owner(7).time(epoch), symlink("s", "a"),
+		hardlink("mnt/a", "a"), hardlink("mnt/s", "s"),
+	}), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := dump(t, name)
+	if tree["mnt/a"] != "file 0640 content" || tree["mnt/s"] != "symlink a" {
+		t.Errorf("trap 16: the copies are %q and %q, want the content and the link", tree["mnt/a"], tree["mnt/s"])
+	}
+	if got := stat(t, filepath.Join(mounted, "a")); got.Uid != 7 || got.Mtim.Sec != epoch.Unix() {
+		t.Errorf("trap 16: the copy is of uid %d and time %d, want 7 and %d", got.Uid, got.Mtim.Sec, epoch.Unix())
+	}
+	if err := root.Dir().RemoveAll("mnt"); !errors.Is(err, unix.EBUSY) {
+		t.Errorf("RemoveAll of a mount point = %v, want EBUSY", err)
+	}
+}
