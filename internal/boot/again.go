@@ -1,7 +1,9 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
 )
@@ -10,14 +12,25 @@ import (
 // otherwise removes what it left there.
 func (s *start) makeRoom(key receipt.Key) (found bool, err error) {
 	old, err := receipt.Read(s.layout.root)
-	if err != nil {
+	unreadable := errors.Is(err, fs.ErrPermission)
+	if err != nil && !unreadable {
 		return false, fmt.Errorf("cannot read what an earlier start left: %w", err)
 	}
 	if old.Complete && old.Key == key {
 		s.opts.Log.Info("Found the image laid by an earlier start: nothing to pull")
 		return true, nil
 	}
-	removed, err := receipt.Remove(s.layout.root, old.Paths, s.layout.removable)
+	if old.Complete || unreadable {
+		// A later start would take what is laid now for the image that the
+		// receipt is about.
+		if err := receipt.Void(s.layout.root); err != nil {
+			return false, &leftoverError{err: err}
+		}
+	}
+	if unreadable {
+		s.opts.Log.Warn("Cannot read what an earlier start left: files of it may remain", "reason", err)
+	}
+	removed, err := old.Remove(s.layout.root, s.layout.removable)
 	if removed > 0 {
 		s.opts.Log.Info("Removed what an earlier start left", "digest", old.Key.Digest, "files", removed)
 	}
@@ -33,7 +46,7 @@ type leftoverError struct{ err error }
 func (e *leftoverError) Error() string { return e.err.Error() }
 func (e *leftoverError) Unwrap() error { return e.err }
 func (e *leftoverError) Hint() string {
-	return "this root holds another image that was laid by another user: build it anew, or start as root"
+	return "this root holds another image that was laid by another user: use a new container, or start as that user"
 }
 
 // beginReceipt begins the receipt of this extraction. Where it cannot be

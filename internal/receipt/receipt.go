@@ -48,12 +48,19 @@ type Receipt struct {
 	// Key is that of the last extraction that was finished, or of the one
 	// that was cut off.
 	Key Key
-	// Complete reports whether it was finished and nothing was begun since.
+	// Complete reports whether it was finished and nothing was begun since. A
+	// receipt that somebody else than root or we ourselves can have written
+	// vouches for nothing, and is never complete.
 	Complete bool
 	// Paths are what was laid, also by an extraction that was cut off: clean
 	// paths relative to the root, directories before what is in them.
 	Paths []string
+	// Author is the uid that can have written it.
+	Author uint32
 }
+
+// trusted reports whether an author is root or we ourselves.
+func trusted(author uint32) bool { return author == 0 || int(author) == os.Geteuid() }
 
 // Read returns the receipt of a root, the zero Receipt if it has none.
 func Read(root *rootfs.Root) (Receipt, error) {
@@ -69,13 +76,32 @@ func Read(root *rootfs.Root) (Receipt, error) {
 	case done == nil && partial == nil:
 		return Receipt{}, nil
 	case partial == nil:
-		done.Complete = true
+		done.Complete = trusted(done.Author)
 		return *done, nil
 	case done == nil:
 		return *partial, nil
 	}
 	partial.Paths = append(done.Paths, partial.Paths...)
+	if trusted(partial.Author) {
+		partial.Author = done.Author
+	}
 	return *partial, nil
+}
+
+// findAuthor returns the owner of a receipt, or that of its directory if the
+// latter is no more to be trusted: who owns the directory can put any file in
+// the receipt's place.
+func findAuthor(root *rootfs.Root, name string) (author uint32, err error) {
+	for _, p := range []string{"/" + Dir, "/" + Dir + "/" + name} {
+		found, err := root.Resolve(p)
+		if err != nil {
+			return 0, err
+		}
+		if trusted(author) {
+			author, _ = found.Info.Owner()
+		}
+	}
+	return author, nil
 }
 
 // readFile reads one receipt, nil if there is none. A cut off last path is left
@@ -90,8 +116,11 @@ func readFile(root *rootfs.Root, name string) (*Receipt, error) {
 	}
 	header, list, ok := bytes.Cut(content, []byte("\n"))
 	var r Receipt
+	if r.Author, err = findAuthor(root, name); err != nil {
+		return nil, err
+	}
 	if err := json.Unmarshal(header, &r.Key); !ok || err != nil {
-		r = Receipt{} // begun, and not even the header was written whole
+		r.Key = Key{} // begun, and not even the header was written whole
 	}
 	for end := bytes.IndexByte(list, 0); end >= 0; end = bytes.IndexByte(list, 0) {
 		if p := string(list[:end]); fs.ValidPath(p) && p != "." {
@@ -100,6 +129,23 @@ func readFile(root *rootfs.Root, name string) (*Receipt, error) {
 		list = list[end+1:]
 	}
 	return &r, nil
+}
+
+// Void makes what a root says of itself incomplete, before any of it is
+// changed: a receipt that stayed would vouch for what is no longer there.
+func Void(root *rootfs.Root) error {
+	dir, err := root.Dir().Open(Dir)
+	if err != nil {
+		return fmt.Errorf("cannot void the receipt in %q: %w", root.Join(Dir), err)
+	}
+	err = dir.Rename(doneName, partialName)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it is incomplete already
+	}
+	if err = errors.Join(err, dir.Close()); err != nil {
+		return fmt.Errorf("cannot void the receipt in %q: %w", root.Join(Dir), err)
+	}
+	return nil
 }
 
 // Writer writes the receipt of an extraction that is under way. Its methods do
@@ -223,17 +269,21 @@ func (w *Writer) flush() {
 	}
 }
 
-// Remove removes what a receipt lists, the deepest first, as far as may, a
+// Remove removes what the receipt lists, the deepest first, as far as may, a
 // predicate on paths, permits. Directories that hold anything else stay, and so
 // does what lies behind a symbolic link by now. It returns how many it removed.
-func Remove(root *rootfs.Root, paths []string, may func(p string) bool) (removed int, err error) {
-	sorted := slices.Clone(paths)
+//
+// Of a receipt that is not to be trusted, it removes only what belongs to its
+// author, who could have removed that as well: as root we would otherwise
+// remove for others what they cannot.
+func (r Receipt) Remove(root *rootfs.Root, may func(p string) bool) (removed int, err error) {
+	sorted := slices.Clone(r.Paths)
 	slices.SortFunc(sorted, func(a, b string) int { return strings.Compare(b, a) })
 	for _, p := range slices.Compact(sorted) {
 		if !may(p) {
 			continue
 		}
-		ok, err := remove(root.Dir(), p)
+		ok, err := r.remove(root.Dir(), p)
 		if err != nil {
 			return removed, fmt.Errorf("cannot remove %q of the last image: %w", "/"+p, err)
 		}
@@ -245,10 +295,10 @@ func Remove(root *rootfs.Root, paths []string, may func(p string) bool) (removed
 }
 
 // remove removes one path below dir without following a link on the way.
-func remove(dir *rootfs.Dir, p string) (removed bool, err error) {
+func (r Receipt) remove(dir *rootfs.Dir, p string) (removed bool, err error) {
 	name, rest, deeper := strings.Cut(p, "/")
 	if !deeper {
-		return removeEntry(dir, name)
+		return r.removeEntry(dir, name)
 	}
 	sub, err := dir.Open(name)
 	if isGone(err) {
@@ -258,10 +308,19 @@ func remove(dir *rootfs.Dir, p string) (removed bool, err error) {
 		return false, err
 	}
 	defer sub.Close()
-	return remove(sub, rest)
+	return r.remove(sub, rest)
 }
 
-func removeEntry(dir *rootfs.Dir, name string) (removed bool, err error) {
+func (r Receipt) removeEntry(dir *rootfs.Dir, name string) (removed bool, err error) {
+	if !trusted(r.Author) {
+		info, err := dir.Stat(name)
+		if isGone(err) {
+			return false, nil
+		}
+		if uid, _ := info.Owner(); err != nil || uid != r.Author {
+			return false, err
+		}
+	}
 	err = dir.Unlink(name)
 	if errors.Is(err, unix.EISDIR) {
 		err = dir.Rmdir(name)

@@ -28,6 +28,8 @@ func open(tb testing.TB) (*rootfs.Root, string) {
 	return root, name
 }
 
+func self() uint32 { return uint32(os.Geteuid()) }
+
 func write(tb testing.TB, root *rootfs.Root, key receipt.Key, finish bool, paths ...string) {
 	tb.Helper()
 	w, err := receipt.Begin(root, key)
@@ -64,17 +66,17 @@ func TestReceipt(t *testing.T) {
 	}
 	a, b := receipt.Key{Digest: "sha256:a", Platform: "linux/amd64", Rules: "r"}, receipt.Key{Digest: "sha256:b"}
 	write(t, root, a, true, "app", "app/with\nnewline", "app/x")
-	want := receipt.Receipt{Key: a, Complete: true, Paths: []string{"app", "app/with\nnewline", "app/x"}}
+	want := receipt.Receipt{Key: a, Complete: true, Author: self(), Paths: []string{"app", "app/with\nnewline", "app/x"}}
 	if diff := cmp.Diff(want, read(t, root)); diff != "" {
 		t.Errorf("trap 39: the receipt of a finished extraction differs:\n%s", diff)
 	}
 	write(t, root, b, false, "app/y")
-	want = receipt.Receipt{Key: b, Paths: []string{"app", "app/with\nnewline", "app/x", "app/y"}}
+	want = receipt.Receipt{Key: b, Author: self(), Paths: []string{"app", "app/with\nnewline", "app/x", "app/y"}}
 	if diff := cmp.Diff(want, read(t, root)); diff != "" {
 		t.Errorf("trap 39: the receipt of one that was cut off differs:\n%s", diff)
 	}
 	write(t, root, b, true, "app/z")
-	want = receipt.Receipt{Key: b, Complete: true, Paths: []string{"app/z"}}
+	want = receipt.Receipt{Key: b, Complete: true, Author: self(), Paths: []string{"app/z"}}
 	if diff := cmp.Diff(want, read(t, root)); diff != "" {
 		t.Errorf("trap 39: the receipt after a redo differs:\n%s", diff)
 	}
@@ -153,7 +155,7 @@ func TestRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	paths := []string{"app", "app/d", "app/d/f", "app/mixed", "app/mixed/ours", "app/link/f", "data/f", "app/gone", "app/d/f/below"}
-	n, err := receipt.Remove(root, paths, func(p string) bool { return !strings.HasPrefix(p, "data") })
+	n, err := receipt.Receipt{Paths: paths}.Remove(root, func(p string) bool { return !strings.HasPrefix(p, "data") })
 	if err != nil || n != 3 {
 		t.Errorf("Remove = %d, %v, want 3 removed", n, err)
 	}
@@ -166,5 +168,83 @@ func TestRemove(t *testing.T) {
 	want := []string{"app/mixed/theirs", "app/link", "data/f", "outside/f"}
 	if !slices.Equal(left, want) {
 		t.Errorf("trap 39: what is left is %v, want %v", left, want)
+	}
+}
+
+// TestForeignReceipts proves that root neither believes what another user can
+// have written nor removes for that user what that user could not.
+func TestForeignReceipts(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	const other = 1000
+	files := []string{"app", "app/theirs", "app/roots"}
+	for _, test := range []struct {
+		name     string
+		given    []string // what belongs to the other user
+		complete bool
+		removed  int
+		left     []string
+	}{
+		{"all of it is root's", []string{"app", "app/theirs"}, true, 3, nil},
+		{"the receipt is another's", []string{receipt.Dir + "/receipt", "app/theirs"}, false, 1, []string{"app", "app/roots"}},
+		{"the directory is another's", []string{receipt.Dir, "app", "app/theirs"}, false, 1, []string{"app", "app/roots"}},
+		{"a directory of theirs that holds nothing else", []string{receipt.Dir, "app", "app/theirs", "app/roots"}, false, 3, nil},
+	} {
+		t.Run("trap 39: "+test.name, func(t *testing.T) {
+			t.Parallel()
+			root, top := open(t)
+			if err := os.Mkdir(filepath.Join(top, "app"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files[1:] {
+				if err := os.WriteFile(filepath.Join(top, f), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(t, root, receipt.Key{Digest: "sha256:a"}, true, files...)
+			for _, p := range test.given {
+				if err := os.Chown(filepath.Join(top, p), other, other); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := read(t, root)
+			if r.Complete != test.complete {
+				t.Errorf("Complete = %v, want %v", r.Complete, test.complete)
+			}
+			n, err := r.Remove(root, func(string) bool { return true })
+			if err != nil || n != test.removed {
+				t.Errorf("Remove = %d, %v, want %d removed", n, err, test.removed)
+			}
+			var left []string
+			for _, p := range files {
+				if _, err := os.Lstat(filepath.Join(top, p)); err == nil {
+					left = append(left, p)
+				}
+			}
+			if !slices.Equal(left, test.left) {
+				t.Errorf("what is left is %v, want %v", left, test.left)
+			}
+		})
+	}
+}
+
+func TestVoid(t *testing.T) {
+	t.Parallel()
+	root, _ := open(t)
+	if err := receipt.Void(root); err == nil {
+		t.Error("a root without a directory for receipts can be voided")
+	}
+	key := receipt.Key{Digest: "sha256:a"}
+	write(t, root, key, true, "app")
+	for range 2 {
+		if err := receipt.Void(root); err != nil {
+			t.Fatal(err)
+		}
+		want := receipt.Receipt{Key: key, Author: self(), Paths: []string{"app"}}
+		if diff := cmp.Diff(want, read(t, root)); diff != "" {
+			t.Errorf("trap 39: the receipt that was voided differs:\n%s", diff)
+		}
 	}
 }
