@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -251,6 +252,7 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 		Wanted:     l.wanted,
 		Keep:       isUserData,
 		Links:      l.links,
+		Mounted:    l.mounted,
 		Owned:      l.owned,
 		Owner:      l.owner,
 		MayChown:   s.opts.MayChown,
@@ -268,20 +270,23 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 	return report, nil
 }
 
-// layers are the image's layers for the extractor, counted as they are read.
+// layers are the image's layers for the extractor, counted as they are read. A
+// layer that is opened again, for the content of hard links, is no further
+// progress.
 func (s *start) layers(img *registry.Image) []extract.Layer {
-	layers := make([]extract.Layer, 0, len(img.Layers))
-	for _, l := range img.Layers {
-		layers = append(layers, extract.Layer{
+	layers := make([]extract.Layer, len(img.Layers))
+	for i, l := range img.Layers {
+		var opened atomic.Bool
+		layers[i] = extract.Layer{
 			Digest: l.Digest.String(),
 			Open: func(ctx context.Context) (io.ReadCloser, error) {
 				blob, err := l.Open(ctx)
-				if err != nil {
-					return nil, err
+				if err != nil || opened.Swap(true) {
+					return blob, err
 				}
-				return s.progress.count(blob, l.Size), nil
+				return countedBlob{blob, s.progress}, nil
 			},
-		})
+		}
 	}
 	return layers
 }

@@ -20,6 +20,8 @@ type layout struct {
 	all bool
 	// links are the root's own links, over which the image is laid.
 	links []string
+	// mounted are the root's mount points, which the image is laid around.
+	mounted []string
 	// owned become the server's user's.
 	owned []string
 	owner extract.Owner

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,9 @@ const privateRoot = "/" + receipt.Dir + "/rootfs"
 
 // hostLinks are the links that a root which is made for whole images has in
 // the place of directories that most images have as links too.
-func hostLinks() []string { return []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} }
+func hostLinks() []string {
+	return []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32", "var/run"}
+}
 
 // kernelDirs are provided by the kernel or the engine, whatever an image has
 // there.
@@ -75,8 +78,8 @@ func (s *start) wholeLayout(ctx context.Context, need need) (layout, error) {
 	s.opts.Log.Info("Chose how to run the whole image", "way", choice.Way.String(), "reason", choice.Reason)
 	l := layout{all: true, way: choice.Way, rules: string(config.ModeRootfs)}
 	if choice.Way == host.WayInPlace {
-		l.root, l.links = s.root, hostLinks()
-		l.wanted = wholeImage(host.MountPoints(facts.Mounts, "/"))
+		l.root, l.links, l.mounted = s.root, hostLinks(), mountPoints(facts)
+		l.wanted = wholeImage(l.mounted)
 		return l, nil
 	}
 	l.wanted = wholeImage(nil)
@@ -85,15 +88,21 @@ func (s *start) wholeLayout(ctx context.Context, need need) (layout, error) {
 	return l, err
 }
 
+// mountPoints are the paths, relative to the root, at which something is
+// mounted.
+func mountPoints(facts host.Facts) []string {
+	points := host.MountPoints(facts.Mounts, "/")
+	for i, p := range points {
+		points[i] = strings.TrimPrefix(p, "/")
+	}
+	return points
+}
+
 // wholeImage returns the selection that takes everything but what the host
 // provides: the kernel's directories, its own files, the runner's directory,
-// and mount points, given as absolute paths, with all below them.
-func wholeImage(mountPoints []string) func(p string) bool {
-	protected := append(kernelDirs(), receipt.Dir)
-	for _, m := range mountPoints {
-		protected = append(protected, strings.TrimPrefix(m, "/"))
-	}
-	protected = append(protected, hostFiles()...)
+// and mount points with all below them.
+func wholeImage(mounted []string) func(p string) bool {
+	protected := slices.Concat(kernelDirs(), hostFiles(), mounted, []string{receipt.Dir})
 	return func(p string) bool {
 		for _, dir := range protected {
 			if within(p, dir) {

@@ -40,6 +40,10 @@ type Options struct {
 	// over, such as bin -> usr/bin. A directory of the image in such a place
 	// keeps the link, and what lies below it goes where the link leads.
 	Links []string
+	// Mounted are the paths at which the host mounted something. The
+	// directories that lead there stay directories: what an image has in such
+	// a place and is none is left out.
+	Mounted []string
 	// Owned are the directories that belong to Owner afterwards, with all that
 	// lies in them.
 	Owned []string

@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -39,7 +40,7 @@ func (x *extraction) place(ent layer.Entry, content io.Reader) error {
 	switch {
 	case ent.Kind == layer.Whiteout:
 		return x.whiteout(p)
-	case !x.opts.Wanted(p):
+	case !x.opts.Wanted(p), ent.Kind != layer.Dir && x.leadsToMount(p):
 		return x.exclude(p, ent)
 	case x.meansLink(p, ent):
 		return nil
@@ -58,6 +59,11 @@ func (x *extraction) settle(err error) error {
 		return nil
 	}
 	return x.explainSpace(err)
+}
+
+// leadsToMount reports whether something is mounted below p.
+func (x *extraction) leadsToMount(p string) bool {
+	return slices.ContainsFunc(x.opts.Mounted, func(mount string) bool { return within(mount, p) })
 }
 
 // exclude notes an entry that is not wanted. A symbolic link is remembered,
