@@ -64,7 +64,11 @@ func directories() []*tar.Header {
 	add := func(name string, mode int64) {
 		list = append(list, &tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode, Uid: user, Gid: user, ModTime: time.Unix(0, 0)})
 	}
-	add(".fastmcp-runner", 0o755)
+	// Here the runner notes what it laid, as whoever it is started. The
+	// directory is sticky and root's, so that nobody else can put another
+	// program in the runner's place, which would get the credentials of the
+	// next start.
+	list = append(list, &tar.Header{Typeflag: tar.TypeDir, Name: ".fastmcp-runner/", Mode: 0o1777, ModTime: time.Unix(0, 0)})
 	for _, name := range []string{
 		"app", "boot", "build", "code", "data", "etc", "home", "home/user", "media", "mnt", "opt", "project", "root", "run",
 		"server", "service", "services", "snap", "src", "srv", "usr", "var", "work", "workdir", "workspace",
@@ -73,11 +77,15 @@ func directories() []*tar.Header {
 		add(name, 0o755)
 	}
 	add("tmp", 0o1777)
-	for _, name := range []string{"bin", "lib", "lib32", "lib64", "libx32", "sbin"} {
-		list = append(list, &tar.Header{
-			Typeflag: tar.TypeSymlink, Name: name, Linkname: "usr/" + name, Mode: 0o777, ModTime: time.Unix(0, 0),
-		})
+	link := func(name, target string) {
+		list = append(list, &tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777, ModTime: time.Unix(0, 0)})
 	}
+	for _, name := range []string{"bin", "lib", "lib32", "lib64", "libx32", "sbin"} {
+		link(name, "usr/"+name)
+	}
+	// Platforms mount secrets below /var/run: through the link they end up
+	// where images look for them.
+	link("var/run", "/run")
 	return list
 }
 
@@ -90,14 +98,14 @@ func program(size int) *tar.Header {
 }
 
 // capabilities are those that an ordinary user may raise: to write where the
-// image belongs, with its owners, and to become its user. They are permitted
-// and not effective, because a host that withholds one of them could not execute
-// the program at all otherwise (capabilities(7), "Safety checking for
-// capability-dumb binaries"). The form is that of linux/capability.h: struct
-// vfs_cap_data, revision 2.
+// image belongs, with its owners, to become its user, and to pass signals on to
+// it. They are permitted and not effective, because a host that withholds one
+// of them could not execute the program at all otherwise (capabilities(7),
+// "Safety checking for capability-dumb binaries"). The form is that of
+// linux/capability.h: struct vfs_cap_data, revision 2.
 func capabilities() []byte {
 	var permitted uint32
-	for _, c := range []uint{unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_SETUID, unix.CAP_SETGID} {
+	for _, c := range []uint{unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_KILL, unix.CAP_SETUID, unix.CAP_SETGID} {
 		permitted |= 1 << c
 	}
 	const revision2 = 0x02000000

@@ -109,6 +109,11 @@ func initCommand(p Process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// What the program's file permits: to signal a server that is
+			// another user.
+			if _, err := handoff.Raise(); err != nil {
+				return fmt.Errorf("cannot raise the capabilities of the runner's file: %w", err)
+			}
 			code, err := stay(p, o, f)
 			if err != nil {
 				return err
@@ -169,6 +174,10 @@ func becomeCommand() *cobra.Command {
 			o, err := readOrder(f)
 			if err != nil {
 				return err
+			}
+			// As above: to become the server's user.
+			if _, err := handoff.Raise(); err != nil {
+				return fmt.Errorf("cannot raise the capabilities of the runner's file: %w", err)
 			}
 			o.Options.Parent = os.Getppid()
 			return handoff.Exec(o.Plan, o.Options)
