@@ -15,6 +15,21 @@ type Progress struct {
 	total, read  atomic.Int64
 }
 
+// NewProgress returns a Progress of layers that are known already, with their
+// total size in bytes.
+func NewProgress(layers, total int64) *Progress {
+	p := new(Progress)
+	p.layers.Store(layers)
+	p.total.Store(total)
+	return p
+}
+
+// Add counts bytes that were read.
+func (p *Progress) Add(n int64) { p.read.Add(n) }
+
+// LayerDone counts a layer that was read to its end.
+func (p *Progress) LayerDone() { p.done.Add(1) }
+
 // Snapshot is the state of a Progress at one moment.
 type Snapshot struct {
 	Layers, Done int64 // layers in all, and those read to their end
@@ -31,27 +46,19 @@ func (p *Progress) begin(img *registry.Image) {
 	p.total.Store(totalSize(img))
 }
 
-// count returns blob with its reads counted, up to the size that it was
-// announced with: a layer that is read a second time for the content of hard
-// links is no further progress.
-func (p *Progress) count(blob io.ReadCloser, size int64) io.ReadCloser {
-	return &countedBlob{ReadCloser: blob, progress: p, size: size}
-}
-
+// countedBlob counts what is read of a layer.
 type countedBlob struct {
 	io.ReadCloser
 
 	progress *Progress
-	size     int64
-	seen     int64
 }
 
-func (c *countedBlob) Read(p []byte) (int, error) {
+// Read reads from the blob.
+func (c countedBlob) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
-	c.seen += int64(n)
-	c.progress.read.Add(int64(n))
+	c.progress.Add(int64(n))
 	if err == io.EOF { // bare, it says that the blob ended and verified
-		c.progress.done.Add(1)
+		c.progress.LayerDone()
 	}
 	return n, err
 }

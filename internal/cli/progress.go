@@ -73,7 +73,7 @@ func drawProgress(w io.Writer) (show func(boot.Snapshot), end func()) {
 			return
 		}
 		if bar == nil {
-			bar = progressbar.NewOptions64(s.Total, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true),
+			bar = progressbar.NewOptions64(s.Total, progressbar.OptionSetWriter(w), progressbar.OptionShowBytes(true), progressbar.OptionShowCount(),
 				progressbar.OptionShowTotalBytes(true), progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish())
 		}
 		bar.Describe(fmt.Sprintf("Pulling, layer %d of %d", min(s.Done+1, s.Layers), s.Layers))
