@@ -1,0 +1,61 @@
+package boot
+
+import (
+	"log/slog"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/launch"
+	"github.com/drengskapur/fastmcp-runner/internal/receipt"
+	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
+)
+
+// WholeImage is the selection of a whole image among mount points.
+func WholeImage(mounted []string) func(p string) bool { return wholeImage(mounted) }
+
+// Start is a start whose layout has been chosen.
+type Start struct{ s *start }
+
+// NewStart returns a start that lays what wanted takes below root, by a way.
+func NewStart(root *rootfs.Root, way host.Way, wanted func(p string) bool, cfg config.Config, opts Options) Start {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &start{cfg: &cfg, opts: opts, root: root, layout: layout{root: root, wanted: wanted, way: way}}
+	s.decideInit()
+	return Start{s: s}
+}
+
+// MakeRoom calls makeRoom.
+func (s Start) MakeRoom(key receipt.Key) (found bool, err error) { return s.s.makeRoom(key) }
+
+// ChooseUser calls chooseUser.
+func (s Start) ChooseUser(images launch.User) launch.User { return s.s.chooseUser(images) }
+
+// WantsFakeRoot calls wantsFakeRoot.
+func (s Start) WantsFakeRoot(user, images launch.User) bool { return s.s.wantsFakeRoot(user, images) }
+
+// HandOver calls handOver.
+func (s Start) HandOver(plan launch.Plan, images launch.User) error {
+	return s.s.handOver(plan, images)
+}
+
+// Furnish calls furnish.
+func (s Start) Furnish() error { return s.s.furnish() }
+
+// MakeWorkingDir calls makeWorkingDir.
+func (s Start) MakeWorkingDir(plan launch.Plan) (launch.Plan, error) {
+	return s.s.makeWorkingDir(plan)
+}
+
+// StopSignal returns what a parent that stays makes of SIGTERM, and whether one
+// stays.
+func (s Start) StopSignal(name string) (signal unix.Signal, stays bool, err error) {
+	signal, err = s.s.stopSignal(name)
+	return signal, s.s.cfg.Init == config.On, err
+}
+
+// HostFiles are the network files, relative to the root.
+func HostFiles() []string { return hostFiles() }
