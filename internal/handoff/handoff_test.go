@@ -3,7 +3,6 @@ package handoff_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -408,22 +407,18 @@ func program(t *testing.T, dir string) string {
 	if os.Link(self, name) == nil {
 		return name
 	}
-	from, err := os.Open(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer from.Close()
-	to, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(to, from); err != nil {
-		t.Fatal(err)
-	}
-	if err := to.Close(); err != nil {
-		t.Fatal(err)
-	}
+	copyFile(t, self, name)
 	return name
+}
+
+// copyFile copies a program. Another process does: a descriptor of ours that
+// writes to it could be inherited by a child that a parallel test starts at this
+// moment, and the program would be busy (https://go.dev/issue/22315).
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "cp", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("cannot copy %s: %v\n%s", from, err, out)
+	}
 }
 
 func file(t *testing.T, dir, name, text string, mode os.FileMode) string {
