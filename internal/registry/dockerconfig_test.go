@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -105,7 +106,12 @@ func withHelper(t *testing.T, config, script string) registry.Options {
 	t.Helper()
 	dir := t.TempDir()
 	program := "#!/bin/sh\n[ \"$1\" = get ] || exit 9\n" + script + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "docker-credential-test"), []byte(program), 0o700); err != nil {
+	// No child may be started meanwhile: it would inherit the descriptor that
+	// writes, and the helper would be busy (https://go.dev/issue/22315).
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(filepath.Join(dir, "docker-credential-test"), []byte(program), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	opts := dockerOptions(config)
