@@ -167,8 +167,11 @@ func TestPasswordsOverTLS(t *testing.T) {
 	push(t, address+"/acme/mcp:index", index, ca.transport(t))
 	good := registry.Options{Credentials: credentials(password), RootCAs: ca.pem()}
 	docker := registry.Options{
-		DockerConfigs: [][]byte{[]byte(`{"auths":{"` + address + `":{"username":"` + user + `","password":"` + password + `"}}}`)},
-		RootCAs:       ca.pem(),
+		DockerConfigs: []registry.DockerConfig{{
+			Source: "/config.json",
+			JSON:   registry.Secret(`{"auths":{"` + address + `":{"username":"` + user + `","password":"` + password + `"}}}`),
+		}},
+		RootCAs: ca.pem(),
 	}
 	digest := digestOf(t, index).String()
 	tests := []expectation{
