@@ -27,6 +27,9 @@ func (s *start) makeRoom(key receipt.Key) (found bool, err error) {
 			return false, &leftoverError{err: err}
 		}
 	}
+	if !old.Trusted() {
+		s.opts.Log.Warn("Do not believe what an earlier start as another user left", "uid", old.Author)
+	}
 	if unreadable {
 		s.opts.Log.Warn("Cannot read what an earlier start left: files of it may remain", "reason", err)
 	}

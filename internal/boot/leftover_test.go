@@ -89,6 +89,26 @@ func testLeftovers(t *testing.T, dir string) {
 	}
 }
 
+func TestWhatAUserLeftForRoot(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	root, top := openRoot(t)
+	key := receipt.Key{Digest: "sha256:a"}
+	lay(t, root, top, key, true, "app/theirs", "app/roots")
+	give(t, top, receipt.Dir, receipt.Dir+"/receipt", "app/theirs")
+	var log bytes.Buffer
+	start := boot.NewStart(root, host.WayInPlace, all, config.Config{}, boot.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if found, err := start.MakeRoom(key); found || err != nil {
+		t.Errorf("makeRoom = %v, %v, want that root believes nobody else", found, err)
+	}
+	if !strings.Contains(log.String(), `msg="Do not believe what an earlier start as another user left" uid=1000`) {
+		t.Errorf("the log does not say so:\n%s", log.String())
+	}
+	if exists(top, "app/theirs") || !exists(top, "app/roots") {
+		t.Error("root did not remove that user's file, or another one on that user's word")
+	}
+}
+
 func give(t *testing.T, top string, paths ...string) {
 	t.Helper()
 	for _, p := range paths {

@@ -59,6 +59,9 @@ type Receipt struct {
 	Author uint32
 }
 
+// Trusted reports whether nobody but root or we ourselves can have written it.
+func (r Receipt) Trusted() bool { return trusted(r.Author) }
+
 // trusted reports whether an author is root or we ourselves.
 func trusted(author uint32) bool { return author == 0 || int(author) == os.Geteuid() }
 
@@ -76,13 +79,13 @@ func Read(root *rootfs.Root) (Receipt, error) {
 	case done == nil && partial == nil:
 		return Receipt{}, nil
 	case partial == nil:
-		done.Complete = trusted(done.Author)
+		done.Complete = done.Trusted()
 		return *done, nil
 	case done == nil:
 		return *partial, nil
 	}
 	partial.Paths = append(done.Paths, partial.Paths...)
-	if trusted(partial.Author) {
+	if partial.Trusted() {
 		partial.Author = done.Author
 	}
 	return *partial, nil
@@ -312,7 +315,7 @@ func (r Receipt) remove(dir *rootfs.Dir, p string) (removed bool, err error) {
 }
 
 func (r Receipt) removeEntry(dir *rootfs.Dir, name string) (removed bool, err error) {
-	if !trusted(r.Author) {
+	if !r.Trusted() {
 		info, err := dir.Stat(name)
 		if isGone(err) {
 			return false, nil
