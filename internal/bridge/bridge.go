@@ -23,6 +23,9 @@ type Bridge struct {
 	signer  signer
 	backoff backoff
 	mux     *http.ServeMux
+	lanes   lanes
+	// exchanges are what modern clients have going with legacy servers.
+	exchanges exchanges
 	// closing is closed when Shutdown begins.
 	closing chan struct{}
 	// tasks are the goroutines that outlive a request.

@@ -108,11 +108,11 @@ func TestAnIdleSessionEndsAlthoughAStreamIsOpen(t *testing.T) {
 
 func TestWaitingForAnAnswerIsNotIdle(t *testing.T) {
 	t.Parallel()
-	h := open(t, func(opts *bridge.Options) { opts.Idle = 50 * time.Millisecond })
+	h := open(t, func(opts *bridge.Options) { opts.Idle = time.Second })
 	c := h.begin(t, "2025-11-25")
 	stream := c.stream(http.MethodPost, say("1", note))
 	stream.wants("", note)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(2500 * time.Millisecond) // that nothing happens takes time
 	c.wants(http.StatusOK, say("2", result("1"), result("2")))
 	stream.wants(result("1"))
 }

@@ -23,6 +23,7 @@ var (
 	errIdle    = errors.New("the client was idle for too long")
 	errRefused = errors.New("the server has refused to begin the session")
 	errCrashed = errors.New("the server has ended")
+	errUnused  = errors.New("another session needs its place")
 )
 
 // backoffError says that no start is tried now, because the last ones failed.
@@ -36,8 +37,23 @@ func (e *backoffError) Error() string {
 }
 
 // enlist returns the session with an id, or makes one and says so: then the
-// caller must launch it.
+// caller must launch it. If there is no place for it, a server that has
+// nothing to do gives up its own.
 func (b *Bridge) enlist(id string) (s *session, made bool, err error) {
+	for {
+		s, made, err = b.tryEnlist(id)
+		if !errors.Is(err, errFull) {
+			return s, made, err
+		}
+		unused, ok := b.exchanges.takeSpare("")
+		if !ok {
+			return nil, false, errFull
+		}
+		b.end(unused.session, errUnused, true)
+	}
+}
+
+func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s := b.sessions[id]; s != nil {
@@ -56,6 +72,7 @@ func (b *Bridge) enlist(id string) (s *session, made bool, err error) {
 	s = &session{
 		id: id, number: b.numbers, log: b.opts.Log.With("session", b.numbers),
 		box: newOutbox(b.opts.KeepBytes, keepEvents), seen: time.Now(), ready: make(chan struct{}),
+		tasks: &b.tasks,
 	}
 	b.sessions[id] = s
 	b.tasks.Add(1) // done when nothing is left of the session
@@ -190,7 +207,7 @@ func (b *Bridge) revive(s *session, params []byte) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Start)
 	defer cancel()
-	if err := s.introduce(ctx, params); err != nil {
+	if _, err := s.introduce(ctx, params); err != nil {
 		s.failed = fmt.Errorf("%w: %w", errUnknown, err)
 		b.end(s, err, false)
 		return
@@ -201,16 +218,17 @@ func (b *Bridge) revive(s *session, params []byte) {
 // introduction is the id of our own initialize request.
 const introduction = `"fastmcp-runner initialize"`
 
-// introduce begins the session with a server in the place of the client.
-func (s *session) introduce(ctx context.Context, params []byte) error {
+// introduce begins the session with a server in the place of the client, and
+// returns the answer of the server.
+func (s *session) introduce(ctx context.Context, params []byte) (jsonrpc.Message, error) {
 	answer, err := s.ask(ctx, jsonrpc.Call([]byte(introduction), "initialize", params))
 	if err != nil {
-		return err
+		return answer, err
 	}
 	if answer.Result.Absent() {
-		return fmt.Errorf("%w: %s", errRefused, answer.Bytes(answer.Error))
+		return answer, fmt.Errorf("%w: %s", errRefused, answer.Bytes(answer.Error))
 	}
-	return s.child.Send(ctx, jsonrpc.Call(nil, "notifications/initialized", nil))
+	return answer, s.child.Send(ctx, jsonrpc.Call(nil, "notifications/initialized", nil))
 }
 
 // ask sends a request of ours and returns the answer.
@@ -238,3 +256,42 @@ func (s *session) ask(ctx context.Context, request []byte) (jsonrpc.Message, err
 
 // errSlow says that the server does not answer.
 var errSlow = errors.New("the server did not answer in time")
+
+// over says whether the session has ended.
+func (s *session) over() bool { return s.why() != nil }
+
+// why returns why the session has ended; nil if it has not.
+func (s *session) why() error {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	return s.ended
+}
+
+// begin notes that the session has begun without initialize.
+func (s *session) begin(version string) {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	s.begun, s.version, s.proved = true, version, true
+}
+
+// decline answers a request of a server that no client can be asked. The lock
+// is held; the answer is sent without it, when the server reads.
+func (s *session) decline(m jsonrpc.Message) {
+	answer := jsonrpc.Failure(m.Bytes(m.ID), jsonrpc.CodeMethodNotFound, "no client can be asked", nil)
+	if m.Method == "ping" {
+		answer = jsonrpc.Result(m.Bytes(m.ID), []byte("{}"))
+	}
+	s.reply(answer)
+}
+
+// reply sends an answer of ours to the server.
+func (s *session) reply(answer []byte) {
+	p := s.child
+	s.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+		defer cancel()
+		if err := p.Send(ctx, answer); err != nil {
+			s.log.Debug("Cannot answer the server", "err", err)
+		}
+	})
+}

@@ -58,8 +58,13 @@ func (b *Bridge) post(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if !batch && messages[0].Method == "initialize" && messages[0].Kind == jsonrpc.Request {
-		b.initialize(w, r, messages[0])
+	switch m := messages[0]; {
+	case batch:
+	case isModern(r, &m):
+		b.postModern(w, r, m)
+		return
+	case m.Method == "initialize" && m.Kind == jsonrpc.Request:
+		b.initialize(w, r, m)
 		return
 	}
 	s, ok := b.sessionOf(w, r)

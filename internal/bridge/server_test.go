@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 func serve(what string) int {
 	switch what {
-	case "puppet":
+	case "puppet", "modern":
 		return servePuppet()
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
@@ -51,7 +51,8 @@ func serve(what string) int {
 //
 //	echo  answers with the parameters
 //	pid   answers with its process id
-//	say   writes the lines in the parameters, and does not answer
+//	say   writes the lines in the parameters, with $ID and $TOKEN for those of
+//	      the request, and does not answer; so does tools/call
 //	die   ends with an exit code
 func servePuppet() int {
 	in := bufio.NewReader(os.Stdin)
@@ -75,8 +76,16 @@ func servePuppet() int {
 			answer(m.ID, string(m.Params))
 		case "pid":
 			answer(m.ID, fmt.Sprintf(`{"pid":%d}`, os.Getpid()))
-		case "say":
-			obey(m.Params)
+		case "say", "tools/call":
+			obey(m.ID, m.Params)
+		case "server/discover":
+			discover(m.ID)
+		case "resources/subscribe", "resources/unsubscribe", "notifications/cancelled":
+			fmt.Fprintln(os.Stderr, "heard", string(line))
+		case "missing":
+			write(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"error":{"code":-32601,"message":"no such method"}}`)
+		case "resources/read":
+			write(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"error":{"code":-32002,"message":"no such resource"}}`)
 		case "die":
 			fmt.Fprintln(os.Stderr, "dying as told")
 			return 7
@@ -98,26 +107,39 @@ func introduce(id, params json.RawMessage) {
 		write(`{"jsonrpc":"2.0","id":` + string(id) + `,"error":{"code":-32000,"message":"go away"}}`)
 		return
 	}
-	answer(id, `{"protocolVersion":"`+p.ProtocolVersion+`","capabilities":{},"serverInfo":{"name":"puppet","version":"1"}}`)
+	answer(id, `{"protocolVersion":"`+p.ProtocolVersion+`","capabilities":{"tools":{"listChanged":true},"resources":{"subscribe":true}},"serverInfo":{"name":"puppet","version":"1"}}`)
 }
 
 func answer(id json.RawMessage, result string) {
 	write(`{"jsonrpc":"2.0","id":` + string(id) + `,"result":` + result + `}`)
 }
 
-func obey(params json.RawMessage) {
+func obey(id, params json.RawMessage) {
 	var p struct {
+		Meta struct {
+			Token json.RawMessage `json:"progressToken"`
+		} `json:"_meta"`
 		Lines  []string
 		Repeat int
 	}
 	if err := json.Unmarshal(params, &p); err != nil {
 		panic(err)
 	}
+	replacer := strings.NewReplacer("$ID", string(id), "$TOKEN", string(p.Meta.Token))
 	for range max(1, p.Repeat) {
 		for _, line := range p.Lines {
-			write(line)
+			write(replacer.Replace(line))
 		}
 	}
+}
+
+// discover answers as the era of the server demands.
+func discover(id json.RawMessage) {
+	if os.Args[2] == "modern" {
+		answer(id, `{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{}}`)
+		return
+	}
+	write(`{"jsonrpc":"2.0","id":` + string(id) + `,"error":{"code":-32601,"message":"no such method"}}`)
 }
 
 func write(line string) {

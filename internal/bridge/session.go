@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
@@ -32,8 +33,12 @@ type session struct {
 	// not: then failed says why.
 	ready  chan struct{}
 	failed error
+	// tasks are those of the bridge, of which the session is one.
+	tasks *sync.WaitGroup
 	// only is the stream for everything, of a session by HTTP+SSE.
 	only *stream
+	// hook, if set, gets what the server sends by itself, with the lock held.
+	hook func(jsonrpc.Message)
 
 	// The rest is guarded by box.mu.
 
@@ -183,12 +188,16 @@ func (s *session) receive(m jsonrpc.Message) {
 	defer s.box.mu.Unlock()
 	if m.Kind == jsonrpc.Response {
 		s.answer(m)
+	} else if s.hook != nil {
+		s.hook(m)
 	} else if st := s.streamFor(&m); st != nil {
 		st.add(m.Raw, false)
 	} else {
 		s.wait(m)
 	}
-	s.box.awaitRoom()
+	if s.hook == nil {
+		s.box.awaitRoom()
+	}
 }
 
 // answer takes a response to its request. The lock is held.

@@ -9,7 +9,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -103,7 +105,7 @@ func ParseBatch(raw []byte) (messages []Message, batch bool, err error) {
 		m, err := read(raw)
 		return []Message{m}, false, err
 	}
-	for at := range elements(raw) {
+	for at := range elements(raw, Span{0, len(raw)}) {
 		m, err := read(raw[at.Start:at.End:at.End])
 		if err != nil {
 			return nil, true, err
@@ -252,6 +254,24 @@ func (m *Message) Field(at Span, name string) Span {
 		}
 	}
 	return Span{}
+}
+
+// Elements returns the elements of an array in the message; none if at is no
+// array.
+func (m *Message) Elements(at Span) []Span {
+	if at.Absent() || m.Raw[at.Start] != '[' {
+		return nil
+	}
+	return slices.Collect(elements(m.Raw, at))
+}
+
+// Members yields the members of an object in the message; none if at is no
+// object.
+func (m *Message) Members(at Span) iter.Seq2[string, Span] {
+	if !m.isObject(at) {
+		return func(func(string, Span) bool) {}
+	}
+	return members(m.Raw, at)
 }
 
 // Text returns the string that stands at a place of the message; empty if

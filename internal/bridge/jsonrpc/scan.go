@@ -51,10 +51,11 @@ func members(raw []byte, object Span) iter.Seq2[string, Span] {
 	}
 }
 
-// elements yields the elements of an array.
-func elements(raw []byte) iter.Seq[Span] {
+// elements yields the elements of the array at a place.
+func elements(raw []byte, array Span) iter.Seq[Span] {
+	raw = raw[:array.End]
 	return func(yield func(Span) bool) {
-		for i := skipPunctuation(raw, 1); i < len(raw) && raw[i] != ']'; {
+		for i := skipPunctuation(raw, array.Start+1); i < len(raw) && raw[i] != ']'; {
 			end := skipValue(raw, i)
 			if end == i || !yield(Span{i, end}) {
 				return

@@ -1,0 +1,388 @@
+package bridge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
+)
+
+const (
+	// gatherTime is how long after a question of a server others are waited
+	// for, to be asked together.
+	gatherTime = 30 * time.Millisecond
+	// parkTime is how long a server waits for its client to come back with
+	// answers, and for another client when it has nothing to do.
+	parkTime = 5 * time.Minute
+	// maxSpares bounds the servers that have nothing to do.
+	maxSpares = 4
+)
+
+// exchange is a request of a modern client to a legacy server that may ask
+// back. The server has one exchange at a time and was told what this client
+// can be asked. When it asks, the client gets the questions as the result of
+// its request, and the server waits until the client repeats the request with
+// the answers (basic/patterns/mrtr).
+type exchange struct {
+	session      *session
+	lane         *lane
+	key          string // of the pool of spares
+	method, name string
+	askable      []string // the questions that the client answers
+
+	// The rest is guarded by the lock of the session's box.
+
+	number  string           // the id of the request that the server knows
+	round   *round           // nil while nobody waits for the server
+	asked   []question       // those without an answer
+	count   int              // of the questions there were
+	gather  *time.Timer      // runs out when the questions are sent to the client
+	outcome *jsonrpc.Message // an answer that came when nobody waited
+	over    bool             // the server has answered
+}
+
+// round is one request of the client, of the several that an exchange is.
+type round struct {
+	id, token []byte
+	logs      bool
+	stream    *stream
+	reader    *reader
+}
+
+// question is a request of the server.
+type question struct {
+	key string
+	id  []byte
+	raw questionText
+}
+
+// questionText is a question as the client gets it.
+type questionText struct {
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params,omitempty"`
+}
+
+// exchanges are those that wait for their clients, by the state that the
+// client has to bring back, and the servers that have nothing to do.
+type exchanges struct {
+	mu     sync.Mutex
+	parked map[string]*exchange
+	spares []spare
+}
+
+// spare is a server that waits for its next exchange.
+type spare struct {
+	key     string // what its clients are like
+	session *session
+	last    uint64 // the last id that it knows
+}
+
+// beginExchange serves a request of which the server may ask back.
+func (b *Bridge) beginExchange(w http.ResponseWriter, r *http.Request, l *lane, m *modernRequest) error {
+	x := &exchange{
+		lane: l, method: m.Method, name: nameOf(m), askable: m.canBeAsked(),
+		key: fmt.Sprintf("%s %s %s", m.Bytes(m.capabilities), m.Bytes(m.client), m.logLevel),
+	}
+	last, err := b.engage(r.Context(), x, m)
+	if err != nil {
+		return err
+	}
+	x.number = strconv.FormatUint(last+1, 10)
+	me := x.newRound(m)
+	number := []byte(x.number)
+	request := m.With(jsonrpc.Edit{At: m.ID, With: number}, jsonrpc.Edit{At: m.Token, With: number})
+	x.register(m.Method)
+	if err := x.session.forward(r.Context(), []jsonrpc.Message{request}); err != nil {
+		x.session.log.Debug("Cannot reach the server", "err", err)
+	}
+	b.serveRound(w, r, x, me)
+	return nil
+}
+
+// engage gives an exchange a server: a spare one that knows such a client, or
+// a new one. It returns the last id that the server knows.
+func (b *Bridge) engage(ctx context.Context, x *exchange, m *modernRequest) (uint64, error) {
+	if s, ok := b.exchanges.takeSpare(x.key); ok {
+		x.session = s.session
+		x.session.setHook(x.receive)
+		x.session.touch()
+		return s.last, nil
+	}
+	s, err := b.openHidden(x.receive)
+	if err != nil {
+		return 0, err
+	}
+	x.session = s
+	s.guardIdle(parkTime, func() {
+		b.exchanges.drop(s)
+		b.end(s, errIdle, true)
+	})
+	ctx, cancel := context.WithTimeout(ctx, b.opts.Start)
+	defer cancel()
+	if err := s.acquaint(ctx, m); err != nil {
+		b.end(s, err, true)
+		return 0, err
+	}
+	return 0, nil
+}
+
+// acquaint introduces the client to a server.
+func (s *session) acquaint(ctx context.Context, m *modernRequest) error {
+	client := m.Bytes(m.client)
+	if client == nil {
+		client = []byte(`{"name":"unknown","version":"0"}`)
+	}
+	_, err := s.introduce(ctx, jsonrpc.Encode(struct {
+		Version      string          `json:"protocolVersion"`
+		Capabilities json.RawMessage `json:"capabilities"`
+		Client       json.RawMessage `json:"clientInfo"`
+	}{versionPriming, m.Bytes(m.capabilities), client}))
+	if err != nil || m.logLevel == "" {
+		return err
+	}
+	level := jsonrpc.Encode(map[string]string{"level": m.logLevel})
+	// A server without log messages refuses, which does no harm.
+	_, err = s.ask(ctx, jsonrpc.Call([]byte(`"fastmcp-runner level"`), "logging/setLevel", level))
+	return err
+}
+
+// register notes that the request is in flight.
+func (x *exchange) register(method string) {
+	s := x.session
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	if s.ended != nil {
+		x.answered(failureMessage(x.round.id, s.ended))
+		return
+	}
+	s.calls = append(s.calls, &call{key: x.number, id: []byte(x.number), method: method, answered: x.answered})
+}
+
+func failureMessage(id []byte, err error) jsonrpc.Message {
+	m, parseErr := jsonrpc.Parse(jsonrpc.Failure(id, jsonrpc.CodeInternal, err.Error(), nil))
+	if parseErr != nil {
+		panic("internal error: " + parseErr.Error())
+	}
+	return m
+}
+
+// newRound begins to answer a request of the client.
+func (x *exchange) newRound(m *modernRequest) *round {
+	s := x.session
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	x.round = &round{
+		id: m.Bytes(m.ID), token: m.Bytes(m.Token), logs: m.logLevel != "",
+		stream: s.box.newStream(1),
+	}
+	x.round.reader = x.round.stream.attach(0)
+	return x.round
+}
+
+// serveRound writes what comes back. A client that goes before gives up the
+// whole exchange.
+func (b *Bridge) serveRound(w http.ResponseWriter, r *http.Request, x *exchange, me *round) {
+	out := b.newResponder(w)
+	out.status = modernStatus
+	delivered := out.serve(r.Context(), me.stream, me.reader)
+	x.session.discard(me.stream)
+	switch {
+	case !delivered:
+		b.exchanges.drop(x.session)
+		b.end(x.session, errGone, true)
+	case x.isOver():
+		b.exchanges.keep(x, func(s *session) { b.end(s, errUnused, true) })
+	}
+}
+
+func (x *exchange) isOver() bool {
+	x.session.box.mu.Lock()
+	defer x.session.box.mu.Unlock()
+	return x.over
+}
+
+// receive takes what the server sends by itself. The lock is held.
+func (x *exchange) receive(m jsonrpc.Message) {
+	switch {
+	case m.Kind == jsonrpc.Request && slices.Contains(x.askable, m.Method) && !x.over:
+		x.ask(m)
+	case m.Kind == jsonrpc.Request:
+		x.session.decline(m)
+	case x.round == nil:
+	case !m.Token.Absent() && x.round.token != nil:
+		x.round.stream.add(m.With(jsonrpc.Edit{At: m.Token, With: x.round.token}).Raw, false)
+	case m.Method == "notifications/message" && x.round.logs:
+		x.round.stream.add(m.Raw, false)
+	}
+}
+
+// ask keeps a question until the client gets it. The lock is held.
+func (x *exchange) ask(m jsonrpc.Message) {
+	x.count++
+	x.asked = append(x.asked, question{
+		key: "question-" + strconv.Itoa(x.count), id: m.Bytes(m.ID),
+		raw: questionText{m.Method, m.Bytes(m.Params)},
+	})
+	if x.gather == nil {
+		x.gather = time.AfterFunc(gatherTime, x.putQuestions)
+	} else {
+		x.gather.Reset(gatherTime)
+	}
+}
+
+// putQuestions answers the request of the client by the questions of the
+// server.
+func (x *exchange) putQuestions() {
+	s := x.session
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	if x.round == nil || len(x.asked) == 0 || s.ended != nil {
+		return
+	}
+	questions := map[string]questionText{}
+	for _, q := range x.asked {
+		questions[q.key] = q.raw
+	}
+	state := x.lane.exchanges.park(x)
+	x.round.stream.add(jsonrpc.Result(x.round.id, jsonrpc.Encode(struct {
+		Type      string                     `json:"resultType"`
+		Questions map[string]questionText    `json:"inputRequests"`
+		State     string                     `json:"requestState"`
+		Meta      map[string]json.RawMessage `json:"_meta"`
+	}{"input_required", questions, state, map[string]json.RawMessage{metaServer: x.lane.serverInfo()}})), true)
+	x.round = nil
+	s.seen = time.Now()
+}
+
+// answered takes the answer of the server to the client. The lock is held.
+func (x *exchange) answered(m jsonrpc.Message) {
+	x.over = true
+	if x.round == nil {
+		x.outcome = &m // the client may still come back
+		return
+	}
+	m = x.lane.adapt(x.method)(m)
+	x.round.stream.add(m.With(jsonrpc.Edit{At: m.ID, With: x.round.id}).Raw, true)
+	x.round = nil
+}
+
+// resumeExchange serves a request that brings answers to the questions of the
+// server.
+func (b *Bridge) resumeExchange(w http.ResponseWriter, r *http.Request, m *modernRequest, state string) error {
+	x := b.exchanges.unpark(state, m)
+	if x == nil {
+		return &fault{code: jsonrpc.CodeInvalidParams, text: "the requestState is not of this request, or too old: begin anew without it"}
+	}
+	x.session.touch()
+	me := x.newRound(m)
+	x.takeAnswers(m)
+	b.serveRound(w, r, x, me)
+	return nil
+}
+
+// takeAnswers gives the server its answers. When some are missing the client
+// is asked again.
+func (x *exchange) takeAnswers(m *modernRequest) {
+	s := x.session
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	answers := m.Field(m.Params, "inputResponses")
+	x.asked = slices.DeleteFunc(x.asked, func(q question) bool {
+		answer := m.Bytes(m.Field(answers, q.key))
+		if answer != nil {
+			s.reply(jsonrpc.Result(q.id, answer))
+		}
+		return answer != nil
+	})
+	switch {
+	case x.outcome != nil:
+		x.answered(*x.outcome)
+	case s.ended != nil:
+		x.answered(failureMessage(x.round.id, s.ended))
+	case len(x.asked) > 0:
+		x.gather.Reset(gatherTime)
+	}
+}
+
+// park keeps an exchange until its client comes back, and returns the state
+// that it has to bring.
+func (e *exchanges) park(x *exchange) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.parked == nil {
+		e.parked = map[string]*exchange{}
+	}
+	state := rand.Text()
+	e.parked[state] = x
+	return state
+}
+
+// unpark returns the exchange that a state belongs to, once, if it is one of
+// the same request.
+func (e *exchanges) unpark(state string, m *modernRequest) *exchange {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x := e.parked[state]
+	if x == nil || x.method != m.Method || x.name != nameOf(m) {
+		return nil
+	}
+	delete(e.parked, state)
+	return x
+}
+
+// drop forgets a server that ends.
+func (e *exchanges) drop(s *session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.parked, func(_ string, x *exchange) bool { return x.session == s })
+	e.spares = slices.DeleteFunc(e.spares, func(other spare) bool { return other.session == s })
+}
+
+// keep keeps the server of an exchange that is over for another one, and ends
+// the oldest that is kept if there are too many.
+func (e *exchanges) keep(x *exchange, end func(*session)) {
+	number, err := strconv.ParseUint(x.number, 10, 64)
+	if err != nil || x.session.over() {
+		return
+	}
+	e.mu.Lock()
+	e.spares = append(e.spares, spare{x.key, x.session, number})
+	var surplus []spare
+	if n := len(e.spares) - maxSpares; n > 0 {
+		surplus = slices.Clone(e.spares[:n])
+		e.spares = slices.Delete(e.spares, 0, n)
+	}
+	e.mu.Unlock()
+	for _, s := range surplus {
+		end(s.session)
+	}
+}
+
+// takeSpare returns a server that knows such a client, or, for an empty key,
+// the oldest.
+func (e *exchanges) takeSpare(key string) (spare, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	i := slices.IndexFunc(e.spares, func(s spare) bool { return (key == "" || s.key == key) && !s.session.over() })
+	if i < 0 {
+		return spare{}, false
+	}
+	s := e.spares[i]
+	e.spares = slices.Delete(e.spares, i, i+1)
+	return s, true
+}
+
+// setHook sets who gets what the server sends by itself.
+func (s *session) setHook(hook func(jsonrpc.Message)) {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	s.hook = hook
+}

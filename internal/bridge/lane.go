@@ -1,0 +1,320 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
+)
+
+const (
+	// probeTime is how long a server may take to show that it is modern.
+	probeTime = 5 * time.Second
+	// laneUnsent is how much may wait for one client of a lane. Others share
+	// the server: it does not wait for the slow.
+	laneUnsent = 8 << 20
+)
+
+// lane is a server that all modern clients share. That is what revision
+// 2026-07-28 means a process to be: requests have nothing to do with one
+// another. Their ids and progress tokens are replaced by ours, since the
+// clients do not know of one another.
+type lane struct {
+	session   *session
+	exchanges *exchanges
+	// legacy says that the server is of an older revision, and that its
+	// answers have to be translated.
+	legacy bool
+	// versions are the revisions that clients may speak.
+	versions []string
+	// hello is the answer to initialize of a legacy server.
+	hello jsonrpc.Message
+
+	// The rest is guarded by the lock of the session's box.
+
+	last      uint64
+	calls     []*laneCall
+	listeners []*listener
+}
+
+// laneCall is a request on a lane.
+type laneCall struct {
+	*call
+	reader    *reader
+	number    string // the id that the server knows
+	id, token []byte // those that the client knows
+	logs      bool   // the client wants log messages
+}
+
+// lanes is where the lane is found.
+type lanes struct {
+	mu      sync.Mutex
+	current *lane
+	// era is what earlier lanes have shown.
+	era era
+}
+
+type era int
+
+const (
+	eraUnknown era = iota
+	eraModern
+	eraLegacy
+)
+
+// lane returns the lane, and opens it if there is none.
+func (b *Bridge) lane(ctx context.Context) (*lane, error) {
+	b.lanes.mu.Lock()
+	defer b.lanes.mu.Unlock()
+	if l := b.lanes.current; l != nil && !l.session.over() {
+		l.session.touch()
+		return l, nil
+	}
+	// Not with the time of this client: others wait for the lane as well.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Start)
+	defer cancel()
+	l, err := b.openLane(ctx, b.lanes.era)
+	if err != nil && b.lanes.era == eraUnknown && ctx.Err() == nil {
+		// A legacy server may end when it is asked something before initialize.
+		l, err = b.openLane(ctx, eraLegacy)
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.lanes.current, b.lanes.era = l, eraModern
+	if l.legacy {
+		b.lanes.era = eraLegacy
+	}
+	return l, nil
+}
+
+// openLane starts a server and finds out its era.
+func (b *Bridge) openLane(ctx context.Context, known era) (*lane, error) {
+	l := &lane{exchanges: &b.exchanges}
+	s, err := b.openHidden(l.receive)
+	if err != nil {
+		return nil, err
+	}
+	l.session = s
+	if err := l.meet(ctx, known); err != nil {
+		b.end(s, err, true)
+		return nil, err
+	}
+	s.guardIdle(b.opts.Idle, func() { b.end(s, errIdle, true) })
+	return l, nil
+}
+
+// openHidden opens a session that no client knows of.
+func (b *Bridge) openHidden(receive func(jsonrpc.Message)) (*session, error) {
+	s, _, err := b.enlist(signer{}.newID(nil))
+	if err != nil {
+		return nil, err
+	}
+	s.hook = receive
+	s.box.keepBytes, s.box.keepEvents = 0, 0
+	s.failed = b.launch(s)
+	close(s.ready)
+	return s, s.failed
+}
+
+// modernMeta is the _meta of our own requests.
+const modernMeta = `{"_meta":{"` + metaVersion + `":"` + versionModern + `","` + metaCapabilities +
+	`":{},"` + metaClient + `":{"name":"fastmcp-runner","version":"1"}}}`
+
+// legacyHello is what we introduce ourselves with to a legacy server. We can
+// do nothing that a server could ask of a client.
+const legacyHello = `{"protocolVersion":"` + versionPriming + `","capabilities":{},"clientInfo":{"name":"fastmcp-runner","version":"1"}}`
+
+// meet finds out the era of the server and begins with it. Anything but a
+// modern answer shows a legacy server (basic/transports/stdio).
+func (l *lane) meet(ctx context.Context, known era) error {
+	if known != eraLegacy {
+		probing, cancel := context.WithTimeout(ctx, probeTime)
+		answer, err := l.session.ask(probing, jsonrpc.Call([]byte(`"fastmcp-runner discover"`), "server/discover", []byte(modernMeta)))
+		cancel()
+		if versions, ok := supportedVersions(&answer); err == nil && ok {
+			l.versions = versions
+			l.session.begin(versionModern)
+			return nil
+		}
+		if l.session.over() {
+			return l.session.why()
+		}
+	}
+	hello, err := l.session.introduce(ctx, []byte(legacyHello))
+	if err != nil {
+		return err
+	}
+	l.legacy, l.hello = true, hello
+	l.versions = []string{versionModern, versionPriming, "2025-06-18", versionBatches}
+	return nil
+}
+
+// supportedVersions reads the answer to server/discover, if it is a modern one.
+func supportedVersions(answer *jsonrpc.Message) (versions []string, ok bool) {
+	list := answer.Field(answer.Result, "supportedVersions")
+	if string(answer.Bytes(answer.Field(answer.Error, "code"))) == strconv.Itoa(codeUnsupportedVersion) {
+		list = answer.Field(answer.Field(answer.Error, "data"), "supported")
+	}
+	for _, at := range answer.Elements(list) {
+		versions = append(versions, answer.Text(at))
+	}
+	return versions, len(versions) > 0
+}
+
+// open registers a request.
+func (l *lane) open(m *modernRequest, adapt func(jsonrpc.Message) jsonrpc.Message) (*laneCall, error) {
+	s := l.session
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	if err := s.admit(nil); err != nil {
+		return nil, err
+	}
+	l.last++
+	number := strconv.FormatUint(l.last, 10)
+	c := &laneCall{
+		call:   &call{key: number, id: m.Bytes(m.ID), token: number, method: m.Method, stream: s.box.newStream(1)},
+		number: number, id: m.Bytes(m.ID), token: m.Bytes(m.Token), logs: m.logLevel != "",
+	}
+	c.reader = c.stream.attach(0)
+	c.answered = func(answer jsonrpc.Message) {
+		l.forget(c)
+		if m.Method == "subscriptions/listen" && errors.Is(s.ended, errDown) {
+			answer = farewell(&answer)
+		}
+		if adapt != nil {
+			answer = adapt(answer)
+		}
+		c.stream.add(c.restore(answer).Raw, true)
+	}
+	s.calls = append(s.calls, c.call)
+	l.calls = append(l.calls, c)
+	return c, nil
+}
+
+// tell sends requests of ours about resources, whose answers change nothing.
+func (l *lane) tell(ctx context.Context, method string, uris []string) {
+	for _, uri := range uris {
+		l.session.box.mu.Lock()
+		l.last++
+		number := strconv.FormatUint(l.last, 10)
+		l.session.box.mu.Unlock()
+		request := jsonrpc.Call([]byte(number), method, jsonrpc.Encode(map[string]string{"uri": uri}))
+		if err := l.session.child.Send(ctx, request); err != nil {
+			l.session.log.Debug("Cannot tell the server what clients listen to", "err", err)
+		}
+	}
+}
+
+// send sends a request under the id that the server knows.
+func (l *lane) send(ctx context.Context, c *laneCall, m *modernRequest) error {
+	number := []byte(c.number)
+	sent := m.With(jsonrpc.Edit{At: m.ID, With: number}, jsonrpc.Edit{At: m.Token, With: number})
+	return l.session.forward(ctx, []jsonrpc.Message{sent})
+}
+
+// farewell returns how a subscription ends that its server has to end
+// (basic/patterns/subscriptions, Graceful Closure).
+func farewell(answer *jsonrpc.Message) jsonrpc.Message {
+	id := answer.Bytes(answer.ID)
+	end, err := jsonrpc.Parse(jsonrpc.Result(id, fmt.Appendf(nil, `{"resultType":"complete","_meta":{%q:%s}}`, jsonrpc.SubscriptionKey, id)))
+	if err != nil {
+		panic("internal error: " + err.Error())
+	}
+	return end
+}
+
+// restore puts back what the client knows.
+func (c *laneCall) restore(m jsonrpc.Message) jsonrpc.Message {
+	edits := []jsonrpc.Edit{{At: m.Subscription, With: c.id}, {At: m.Cancels, With: c.id}}
+	if m.Kind == jsonrpc.Response {
+		edits = append(edits, jsonrpc.Edit{At: m.ID, With: c.id})
+	} else {
+		edits = append(edits, jsonrpc.Edit{At: m.Token, With: c.token})
+	}
+	return m.With(edits...)
+}
+
+// receive takes what the server sends by itself to the client that it is for,
+// or to nobody if that is not clear: the clients may be strangers to one
+// another. The lock is held.
+func (l *lane) receive(m jsonrpc.Message) {
+	if m.Kind == jsonrpc.Request {
+		l.session.decline(m)
+		return
+	}
+	if l.legacy && l.notifyListeners(m) {
+		return
+	}
+	c := l.callOf(&m)
+	if c == nil || (!m.Token.Absent() && c.token == nil) {
+		l.session.log.Debug("Dropped a message of the server: it is for nobody", "method", m.Method)
+		return
+	}
+	if c.stream.waiting() > laneUnsent {
+		l.session.log.Warn("Cut off a client that does not read", "method", c.method)
+		c.stream.detach(c.reader) // it cancels the request
+		return
+	}
+	c.stream.add(c.restore(m).Raw, false)
+	if m.Method == "notifications/cancelled" { // the server ends a subscription
+		l.forget(c)
+		l.session.forget(c.call)
+		c.stream.end()
+	}
+}
+
+// callOf returns the request that a notification belongs to.
+func (l *lane) callOf(m *jsonrpc.Message) *laneCall {
+	for _, at := range []jsonrpc.Span{m.Token, m.Subscription, m.Cancels} {
+		if key := m.Key(at); key != "" {
+			return l.find(func(c *laneCall) bool { return c.number == key })
+		}
+	}
+	if m.Method != "notifications/message" {
+		return nil
+	}
+	// Log messages name no request. If only one has asked for some, it is
+	// that one; otherwise nobody gets them, which the specification allows.
+	wanted := func(c *laneCall) bool { return c.logs }
+	c := l.find(wanted)
+	if c == nil || l.find(func(other *laneCall) bool { return wanted(other) && other != c }) != nil {
+		return nil
+	}
+	return c
+}
+
+func (l *lane) find(is func(*laneCall) bool) *laneCall {
+	if i := slices.IndexFunc(l.calls, is); i >= 0 {
+		return l.calls[i]
+	}
+	return nil
+}
+
+func (l *lane) forget(c *laneCall) {
+	l.calls = slices.DeleteFunc(l.calls, func(other *laneCall) bool { return other == c })
+}
+
+// cancel tells the server that a client has given up a request.
+func (l *lane) cancel(c *laneCall) {
+	s := l.session
+	s.box.mu.Lock()
+	inFlight := slices.Contains(l.calls, c)
+	l.forget(c)
+	s.forget(c.call)
+	s.box.mu.Unlock()
+	if !inFlight {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
+	defer cancel()
+	notice := jsonrpc.Call(nil, "notifications/cancelled", fmt.Appendf(nil, `{"requestId":%s,"reason":"the client has gone"}`, c.number))
+	if err := s.child.Send(ctx, notice); err != nil && !errors.Is(err, s.why()) {
+		s.log.Debug("Cannot cancel a request", "err", err)
+	}
+}
