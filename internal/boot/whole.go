@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/extract"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -154,6 +155,26 @@ func (e *privateRootError) Error() string {
 func (e *privateRootError) Unwrap() error { return e.err }
 func (e *privateRootError) Hint() string {
 	return "set RUNNER_ROOT to an empty directory that user " + strconv.Itoa(unix.Geteuid()) + " can write"
+}
+
+// inPlaceError says that this user cannot lay the image onto the root itself.
+type inPlaceError struct{ err error }
+
+func (e *inPlaceError) Error() string { return e.err.Error() }
+func (e *inPlaceError) Unwrap() error { return e.err }
+func (e *inPlaceError) Hint() string {
+	return "start the container without no-new-privileges and with the engine's usual capabilities, " +
+		`or lay the image when the container's own is built: RUN ["/.fastmcp-runner/fastmcp-runner", "pull", "IMAGE"] in its Dockerfile`
+}
+
+// explainRefusal says what helps where there is no shell to make directories
+// with.
+func (l layout) explainRefusal(err error) error {
+	refused, ok := errors.AsType[*extract.WriteError](err)
+	if ok && l.way == host.WayInPlace && errors.Is(refused.Err, fs.ErrPermission) {
+		return &inPlaceError{err: err}
+	}
+	return err
 }
 
 // furnish gives a private root what the image was not asked for: the host's

@@ -174,12 +174,13 @@ func testUnwritableRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
-		layer      []entry
-		dirs, hint string
+		layer             []entry
+		dirs, files, hint string
+		text              string
 	}{
-		{[]entry{file("app/sub/f", "1"), dir("srv")}, "/app /srv", "mkdir -p /app /srv && chown"},
-		{[]entry{file("app/f", "1"), file("file", "1")}, "/ /app", "mkdir -p /app && chown"},
-		{[]entry{file("file", "1")}, "/", "start the container as root"},
+		{[]entry{file("app/sub/f", "1"), dir("srv")}, "/app /srv", "", "mkdir -p /app /srv && chown", "cannot write in /app, /srv as uid"},
+		{[]entry{file("app/f", "1"), file("file", "1")}, "/app", "/file", "start the container as root", "cannot write in /app, nor make /file as uid"},
+		{[]entry{file("file", "1"), symlink("link", "app")}, "", "/file /link", "start the container as root", "cannot make /file, /link as uid"},
 	} {
 		root, err := rootfs.Open(name)
 		if err != nil {
@@ -192,6 +193,12 @@ func testUnwritableRoot(t *testing.T) {
 		}
 		if got := strings.Join(refused.Dirs, " "); got != test.dirs {
 			t.Errorf("the error names %q, want %q", got, test.dirs)
+		}
+		if got := strings.Join(refused.Files, " "); got != test.files {
+			t.Errorf("the error names the files %q, want %q", got, test.files)
+		}
+		if !strings.HasPrefix(refused.Error(), test.text) {
+			t.Errorf("the error says %q, want %q in front", refused, test.text)
 		}
 		if hint := refused.Hint(); !strings.Contains(hint, test.hint) || strings.Contains(hint, " / ") || strings.HasSuffix(hint, " /") {
 			t.Errorf("for %v the hint is %q, want %q in it and not the root", refused.Dirs, hint, test.hint)

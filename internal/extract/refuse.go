@@ -3,33 +3,48 @@ package extract
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxNamed is how many directories one error names.
+// maxNamed is how many paths of a kind one error names.
 const maxNamed = 10
 
 // WriteError says that the host does not let the image be written. It names
 // the directories that would have to be writable.
 type WriteError struct {
 	Dirs []string // absolute, sorted; those directly below the root may be missing
-	User Owner    // who tried
-	Err  error    // what the host said to the first
+	// Files are what would have to be made in the root itself, which is
+	// nobody's to give away: absolute, sorted.
+	Files []string
+	User  Owner // who tried
+	Err   error // what the host said to the first
 }
 
 func (e *WriteError) Error() string {
-	named := e.named()
-	more := ""
-	if n := len(e.Dirs) - len(named); n > 0 {
-		more = fmt.Sprintf(" and %d more", n)
+	var refused []string
+	if len(e.Dirs) > 0 {
+		refused = append(refused, "write in "+list(e.Dirs))
 	}
-	return fmt.Sprintf("cannot write in %s%s as uid %d: %v", strings.Join(named, ", "), more, e.User.UID, e.Err)
+	if len(e.Files) > 0 {
+		refused = append(refused, "make "+list(e.Files))
+	}
+	return fmt.Sprintf("cannot %s as uid %d: %v", strings.Join(refused, ", nor "), e.User.UID, e.Err)
 }
 
-func (e *WriteError) named() []string { return e.Dirs[:min(len(e.Dirs), maxNamed)] }
+// list names the first of some paths.
+func list(paths []string) string {
+	named := strings.Join(first(paths), ", ")
+	if n := len(paths) - maxNamed; n > 0 {
+		named += fmt.Sprintf(" and %d more", n)
+	}
+	return named
+}
+
+func first(paths []string) []string { return paths[:min(len(paths), maxNamed)] }
 
 func (e *WriteError) Unwrap() error { return e.Err }
 
@@ -44,14 +59,12 @@ func (e *WriteError) Hint() string {
 		return "root is without the capabilities for this: give the container DAC_OVERRIDE and FOWNER, " +
 			"or start it as the user whom the directories belong to"
 	}
-	// The root directory itself is nobody's to give away.
-	dirs := slices.DeleteFunc(slices.Clone(e.named()), func(dir string) bool { return dir == "/" })
-	if len(dirs) == 0 {
+	if len(e.Files) > 0 {
 		return "start the container as root"
 	}
-	list := strings.Join(dirs, " ")
+	dirs := strings.Join(first(e.Dirs), " ")
 	return fmt.Sprintf("start the container as root, or make the directories writable in a Dockerfile: RUN mkdir -p %s && chown %d:%d %s",
-		list, e.User.UID, e.User.GID, list)
+		dirs, e.User.UID, e.User.GID, dirs)
 }
 
 // refusal is an error of the host about one path: no right to write there.
@@ -65,15 +78,16 @@ type refusal struct {
 func (r *refusal) Error() string { return r.err.Error() }
 func (r *refusal) Unwrap() error { return r.err }
 
-// place is the directory that would have to be writable: the one above, or a
-// directory directly below the root itself, since somebody else can make that.
+// place is the directory that would have to be writable: the one above, or what
+// lies directly below the root itself, since somebody else can make that.
 func (r *refusal) place() string {
-	parent := parentOf(r.path)
-	if parent == "" && r.isDir {
+	if r.inRoot() {
 		return "/" + r.path
 	}
-	return "/" + parent
+	return "/" + parentOf(r.path)
 }
+
+func (r *refusal) inRoot() bool { return parentOf(r.path) == "" }
 
 // refusedAt marks an error of permission with the path that it is about; other
 // errors and nil stay as they are.
@@ -86,10 +100,10 @@ func refusedAt(p string, err error) error {
 	return err
 }
 
-// refusals collects the directories that could not be written in.
+// refusals collects what could not be written.
 type refusals struct {
-	dirs  map[string]bool
-	first error
+	dirs, files map[string]bool // as in a WriteError
+	first       error
 }
 
 // take collects err if it is a refusal, and reports whether it was.
@@ -98,11 +112,15 @@ func (r *refusals) take(err error) bool {
 	if !errors.As(err, &refused) {
 		return false
 	}
-	if r.dirs == nil {
-		r.dirs = map[string]bool{}
+	if r.first == nil {
+		r.dirs, r.files = map[string]bool{}, map[string]bool{}
 		r.first = cause(refused.err)
 	}
-	r.dirs[refused.place()] = true
+	places := r.dirs
+	if refused.inRoot() && !refused.isDir {
+		places = r.files
+	}
+	places[refused.place()] = true
 	return true
 }
 
@@ -119,15 +137,12 @@ func cause(err error) error {
 
 // err returns what user was refused as one error, nil if there was nothing.
 func (r *refusals) err(user Owner) error {
-	if len(r.dirs) == 0 {
+	if r.first == nil {
 		return nil
 	}
-	e := &WriteError{User: user, Err: r.first}
-	for dir := range r.dirs {
-		e.Dirs = append(e.Dirs, dir)
+	return &WriteError{
+		Dirs: slices.Sorted(maps.Keys(r.dirs)), Files: slices.Sorted(maps.Keys(r.files)), User: user, Err: r.first,
 	}
-	slices.Sort(e.Dirs)
-	return e
 }
 
 // SpaceError says that the host has no room for the image.
