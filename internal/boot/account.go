@@ -36,7 +36,7 @@ func readAccountFile(root *rootfs.Root, name string) ([]byte, error) {
 
 // planWhole plans the launch of a whole image once its files are there: its
 // account files say who its user is. It also returns that user, and gives the
-// root what the image was not asked for.
+// server its directories.
 func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images launch.User, err error) {
 	image := imageOf(&img.Config.Config)
 	user, images, home, err := s.wholeUser(image.User)
@@ -52,7 +52,18 @@ func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images launch.
 	if plan, err = newPlan(image, settings(s.cfg, user, home)); err != nil {
 		return plan, images, err
 	}
-	return plan, images, errors.Join(s.handOver(plan, images), s.furnish())
+	return plan, images, s.handOver(plan, images)
+}
+
+// settle makes of a whole image that was only laid what its server needs: the
+// start that finds it may not have the rights for that.
+func (s *start) settle(img *registry.Image) error {
+	plan, _, err := s.planWhole(img)
+	if err != nil {
+		return err
+	}
+	_, err = s.makeWorkingDir(plan)
+	return err
 }
 
 // defaultDir is where a server starts whose image has no WorkingDir; in a whole

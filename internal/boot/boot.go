@@ -101,8 +101,10 @@ func Pull(ctx context.Context, cfg *config.Config, opts Options) error {
 	if err := s.chooseLayout(ctx, anyWay); err != nil {
 		return err
 	}
-	_, err = s.extract(ctx, img)
-	return err
+	if _, err := s.extract(ctx, img); err != nil || !s.layout.all {
+		return err
+	}
+	return s.settle(img)
 }
 
 // start is one start under way.
@@ -264,7 +266,7 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 		err = paper.Finish()
 	}
 	if err := errors.Join(err, paper.Close()); err != nil {
-		return report, explainLimit(err)
+		return report, l.explainRefusal(explainLimit(err))
 	}
 	s.logExtraction(report)
 	return report, nil

@@ -25,6 +25,9 @@ func (s *start) locate(img *registry.Image, plan launch.Plan) (Ready, error) {
 		if plan, images, err = s.planWhole(img); err != nil {
 			return Ready{}, err
 		}
+		if err := s.furnish(); err != nil {
+			return Ready{}, err
+		}
 		fakeRoot = s.wantsFakeRoot(plan.User, images)
 	}
 	plan, err := s.makeWorkingDir(plan)
