@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,9 +25,10 @@ const answerTimeout = 90 * time.Second
 
 // start says how a container of the runner is started.
 type start struct {
-	image string   // IMAGE
-	env   []string // further variables
-	args  []string // further arguments of docker run
+	image  string   // IMAGE
+	runner string   // the tag of the runner's image; empty for the usual flavour
+	env    []string // further variables
+	args   []string // further arguments of docker run
 }
 
 // container is a container of the runner; it goes with the test.
@@ -46,7 +48,7 @@ func (l *lab) run(t *testing.T, s start) *container {
 	for _, variable := range slices.Concat(own, s.env) {
 		args = append(args, "--env", variable)
 	}
-	c.id = c.lab.must(t, slices.Concat(args, s.args, []string{runnerTag})...)
+	c.id = c.lab.must(t, slices.Concat(args, s.args, []string{cmp.Or(s.runner, runnerTag)})...)
 	t.Cleanup(c.remove)
 	return c
 }
@@ -127,9 +129,9 @@ func (c *container) waitReady() {
 	ctx, cancel := context.WithTimeout(c.t.Context(), answerTimeout)
 	defer cancel()
 	err := poll(ctx, func(ctx context.Context) error {
-		resp, err := c.get(ctx, "/health")
+		err := c.answers(ctx)
 		if err == nil {
-			return resp.Body.Close()
+			return nil
 		}
 		if state := c.inspect("{{.State.Status}}"); state != "running" {
 			cancel()
@@ -140,6 +142,20 @@ func (c *container) waitReady() {
 	if err != nil {
 		c.t.Fatalf("the server does not answer: %v", err)
 	}
+}
+
+// answers reports whether the server answers at all: not every one has a path
+// for health checks.
+func (c *container) answers(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url("/health"), http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
 }
 
 // wait waits until the container has ended and returns the exit status.

@@ -99,6 +99,7 @@ type lab struct {
 	sitePackages func() (v1.Image, error)
 	venv         func() (v1.Image, error)
 	node         func() (v1.Image, error)
+	whole        wholeImages
 }
 
 // openLab returns the shared laboratory, or ends the test where there cannot
@@ -153,6 +154,7 @@ func (l *lab) open(ctx context.Context) error {
 	l.sitePackages = sync.OnceValues(l.buildSitePackages)
 	l.venv = sync.OnceValues(l.buildVenv)
 	l.node = sync.OnceValues(l.buildNode)
+	l.whole = newWholeImages(l)
 	return nil
 }
 

@@ -27,7 +27,12 @@ func newImage(config v1.Config, contents ...content) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := mutate.AppendLayers(empty.Image, layer)
+	return stack(config, layer)
+}
+
+// stack returns an image of the given layers, the lowest first.
+func stack(config v1.Config, layers ...v1.Layer) (v1.Image, error) {
+	img, err := mutate.AppendLayers(empty.Image, layers...)
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +92,49 @@ func program(name, source string) content {
 
 // link is a symbolic link.
 func link(name, target string) content {
+	return entry(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777})
+}
+
+// entry is an entry without a body, of any kind.
+func entry(hdr *tar.Header) content {
+	return func(w *tar.Writer) error { return w.WriteHeader(hdr) }
+}
+
+// picked are those entries of an archive that pick gives a name.
+func picked(archive string, pick func(name string) (string, bool)) content {
 	return func(w *tar.Writer) error {
-		return w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target, Mode: 0o777})
+		f, err := os.Open(archive)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		r := tar.NewReader(f)
+		for {
+			hdr, err := r.Next()
+			if err == io.EOF {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if err := copyPicked(w, r, hdr, pick); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+func copyPicked(w *tar.Writer, r *tar.Reader, hdr *tar.Header, pick func(name string) (string, bool)) error {
+	name, ok := pick(path.Clean(hdr.Name))
+	if !ok {
+		return nil
+	}
+	hdr.Name = name
+	if err := w.WriteHeader(hdr); err != nil {
+		return err
+	}
+	_, err := io.Copy(w, r)
+	return err
 }
 
 // tree is a directory of this machine with everything in it, as root's.

@@ -9,12 +9,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
 const (
 	baseTag   = "runner-base:test"
 	runnerTag = "fastmcp-runner:test"
+
+	// rootfsTag is the flavour that holds nothing but the runner, and
+	// childTag an image that somebody built on it with two lines.
+	rootfsTag = "fastmcp-runner:test-rootfs"
+	childTag  = "fastmcp-runner-child:test"
 
 	// basePackages make a Debian that can take the place of the Wolfi base.
 	basePackages = "python3,ca-certificates"
@@ -37,23 +43,59 @@ func (l *lab) buildRunner(ctx context.Context) error {
 	if err := buildProgram(ctx, filepath.Join(here, "bin", "fastmcp-runner"), "./cmd/fastmcp-runner"); err != nil {
 		return err
 	}
-	for _, name := range []string{"Dockerfile", ".dockerignore"} {
+	if err := copySources(here, "Dockerfile", "Dockerfile.rootfs", ".dockerignore"); err != nil {
+		return err
+	}
+	if _, err := l.engine.docker(ctx, "build", "--quiet", "--build-arg", "BASE="+baseTag, "--tag", runnerTag, here); err != nil {
+		return err
+	}
+	return l.buildRootfs(ctx, here)
+}
+
+// buildRootfs builds the flavour that is nothing but the runner, as "make
+// image" does.
+func (l *lab) buildRootfs(ctx context.Context, here string) error {
+	pack := exec.CommandContext(ctx, "go", "run", "./images/rootfs", "-binary", filepath.Join(here, "bin", "fastmcp-runner"))
+	pack.Dir = module
+	archive, err := output(pack)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(here, "bin", "rootfs.tar"), []byte(archive), 0o644); err != nil {
+		return err
+	}
+	if _, err := l.engine.docker(ctx, "build", "--quiet", "--file", filepath.Join(here, "Dockerfile.rootfs"), "--tag", rootfsTag, here); err != nil {
+		return err
+	}
+	return l.buildImage(ctx, childTag, "FROM "+rootfsTag+"\nENV MCP_ENV_FROM_CHILD=child\n")
+}
+
+// buildImage builds an image from a Dockerfile alone.
+func (l *lab) buildImage(ctx context.Context, tag, dockerfile string, args ...string) error {
+	cmd := l.engine.command(ctx, slices.Concat([]string{"build", "--quiet", "--tag", tag}, args, []string{"-"})...)
+	cmd.Stdin = strings.NewReader(dockerfile)
+	_, err := output(cmd)
+	return err
+}
+
+// copySources copies files of the source tree.
+func copySources(to string, names ...string) error {
+	for _, name := range names {
 		body, err := os.ReadFile(filepath.Join(module, name))
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(here, name), body, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(to, name), body, 0o644); err != nil {
 			return err
 		}
 	}
-	_, err = l.engine.docker(ctx, "build", "--quiet", "--build-arg", "BASE="+baseTag, "--tag", runnerTag, here)
-	return err
+	return nil
 }
 
 func (l *lab) removeImages() error {
 	ctx, cancel := context.WithTimeout(context.Background(), daemonTimeout)
 	defer cancel()
-	_, err := l.engine.docker(ctx, "rmi", "--force", runnerTag, baseTag)
+	_, err := l.engine.docker(ctx, "rmi", "--force", childTag, rootfsTag, runnerTag, baseTag)
 	return err
 }
 
@@ -63,7 +105,7 @@ func buildProgram(ctx context.Context, path, pkg string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", absolute, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", absolute, pkg)
 	cmd.Dir = module
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	_, err = output(cmd)

@@ -134,13 +134,7 @@ func (l *lab) installPython() (python, error) {
 
 // buildNode packs a server that needs Node, which the base does not have.
 func (l *lab) buildNode() (v1.Image, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
-	defer cancel()
-	modules, err := cached("node", []string{nodeServer, nodeServerVersion}, func(path string) error {
-		_, err := output(exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
-			"--omit=dev", "--prefix", path, nodeServer+"@"+nodeServerVersion))
-		return err
-	})
+	modules, err := nodeModules()
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type store struct {
 	daemon *daemon
 	dial   http.RoundTripper
 	pusher *httptest.Server
+	mu     sync.Mutex // held while pushing: distribution mixes up two uploads of one blob
 }
 
 // startStore starts an empty registry below dir.
@@ -91,6 +92,8 @@ func (s *store) proxy() *httputil.ReverseProxy {
 // push stores img under path, such as "demo/greeter:1".
 func (s *store) push(t *testing.T, path string, img v1.Image) {
 	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	ref, err := name.ParseReference(s.pusher.Listener.Addr().String() + "/" + path)
 	if err != nil {
 		t.Fatal(err)
