@@ -471,6 +471,10 @@ func TestExtractOverLinksOfTheHost(t *testing.T) {
 			layers: [][]entry{{symlink("bin", "/usr/bin"), symlink("lib", "usr/lib"), file("usr/bin/sh", "1")}, {file("bin/.wh.sh", ""), file(".wh.lib", "")}},
 			want:   map[string]string{},
 		},
+		"a link from the one of two directories to the other leaves the file alone": {
+			layers: [][]entry{{file("bin/env", "1"), symlink("usr/bin/env", "../../bin/env"), symlink("usr/lib/x", "/lib/x"), file("lib/x", "2")}},
+			want:   map[string]string{"usr/bin/env": "file 0644 1", "usr/lib/x": "file 0644 2"},
+		},
 		"another link of the image replaces it": {
 			layers: [][]entry{{symlink("sbin", "usr/bin"), file("sbin/init", "2")}},
 			want:   map[string]string{"sbin": "symlink usr/bin", "usr/bin/init": "file 0644 2"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"strings"
 
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
 )
@@ -48,6 +49,20 @@ func (x *extraction) meansLink(p string, ent layer.Entry) bool {
 		return false
 	}
 	return ent.Kind == layer.Dir || ent.Kind == layer.Symlink && leadsTo(p, ent.Linkname) == leadsTo(p, n.target)
+}
+
+// meansItself reports whether an entry is a link to what has its place already,
+// because a link of the host made one directory of two: /usr/bin/env, a link to
+// /bin/env, where the one directory is a link to the other.
+func (x *extraction) meansItself(p string, ent layer.Entry) bool {
+	if ent.Kind != layer.Symlink || len(x.opts.Links) == 0 {
+		return false
+	}
+	if n := x.tree.find(p); n == nil || n.kind == layer.Symlink {
+		return false
+	}
+	target, err := x.tree.resolve(strings.TrimPrefix(leadsTo(p, ent.Linkname), "/"))
+	return err == nil && target == p
 }
 
 // leadsTo returns the path that a link at p means by target, as text: absolute

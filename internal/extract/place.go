@@ -42,7 +42,7 @@ func (x *extraction) place(ent layer.Entry, content io.Reader) error {
 		return x.whiteout(p)
 	case !x.opts.Wanted(p), ent.Kind != layer.Dir && x.leadsToMount(p):
 		return x.exclude(p, ent)
-	case x.meansLink(p, ent):
+	case x.meansLink(p, ent), x.meansItself(p, ent):
 		return nil
 	}
 	return x.settle(x.write(p, ent, content))
