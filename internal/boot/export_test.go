@@ -57,5 +57,10 @@ func (s Start) StopSignal(name string) (signal unix.Signal, stays bool, err erro
 	return signal, s.s.cfg.Init == config.On, err
 }
 
+// HiddenVolumes are the mount points that a server does not see.
+func HiddenVolumes(mounts []host.Mount, way host.Way, root string) []string {
+	return hiddenVolumes(mounts, way, root)
+}
+
 // HostFiles are the network files, relative to the root.
 func HostFiles() []string { return hostFiles() }

@@ -77,6 +77,9 @@ func (s *start) wholeLayout(ctx context.Context, need need) (layout, error) {
 		return layout{}, &noWayError{reason: choice.Reason}
 	}
 	s.opts.Log.Info("Chose how to run the whole image", "way", choice.Way.String(), "reason", choice.Reason)
+	if hidden := hiddenVolumes(facts.Mounts, choice.Way, s.privateRoot()); len(hidden) > 0 {
+		s.opts.Log.Warn("The server does not see what is mounted outside of its root", "mounted", strings.Join(hidden, " "))
+	}
 	l := layout{all: true, way: choice.Way, rules: string(config.ModeRootfs)}
 	if choice.Way == host.WayInPlace {
 		l.root, l.links, l.mounted = s.root, hostLinks(), mountPoints(facts)
@@ -87,6 +90,22 @@ func (s *start) wholeLayout(ctx context.Context, need need) (layout, error) {
 	var err error
 	l.root, err = s.openPrivateRoot()
 	return l, err
+}
+
+// hiddenVolumes are the operator's mount points that a server does not see when
+// it enters root. Where there are mounts, /data is shown.
+func hiddenVolumes(mounts []host.Mount, way host.Way, root string) []string {
+	if way == host.WayInPlace || way == host.WayNone {
+		return nil
+	}
+	shown := slices.Concat(kernelDirs(), hostFiles())
+	if way != host.WayChroot {
+		shown = append(shown, "data")
+	}
+	return slices.DeleteFunc(host.MountPoints(mounts, "/"), func(point string) bool {
+		return within(point, root) || within(root, point) ||
+			slices.ContainsFunc(shown, func(dir string) bool { return within(point, "/"+dir) })
+	})
 }
 
 // mountPoints are the paths, relative to the root, at which something is
@@ -114,11 +133,18 @@ func wholeImage(mounted []string) func(p string) bool {
 	}
 }
 
+// privateRoot names the directory that becomes the server's root.
+func (s *start) privateRoot() string {
+	if s.cfg.Root == "/" {
+		return privateRoot
+	}
+	return s.cfg.Root
+}
+
 // openPrivateRoot opens the directory that becomes the server's root.
 func (s *start) openPrivateRoot() (*rootfs.Root, error) {
-	name := s.cfg.Root
-	if name == "/" {
-		name = privateRoot
+	name := s.privateRoot()
+	if name == privateRoot {
 		if err := s.makePrivateRoot(); err != nil {
 			return nil, &privateRootError{err: err}
 		}
