@@ -17,12 +17,15 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/logging"
 )
 
-// The exit codes, as container engines use them. 126 and 127 come with the
-// errors about the command, and 128+n with a signal.
+// The exit codes, as container engines use them. 126 and 127 mostly
+// come with the errors about the command, and 128+n with a signal.
 const (
 	exitConfig = 78  // EX_CONFIG of sysexits.h: a variable, or the command line, is wrong
 	exitRunner = 125 // the runner could not do its job
 	exitSignal = 128
+
+	exitCannotExec = 126
+	exitNotFound   = 127
 )
 
 // exitCode returns the exit code that an error stands for.

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -93,6 +94,11 @@ type Config struct {
 	// MaxEntries bounds the entries of all layers together.
 	MaxEntries int64
 
+	// AuthToken is what clients of a bridge must send; empty for none.
+	AuthToken Secret
+	// Grace is how long a server behind a bridge may take to end.
+	Grace time.Duration
+
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level
 	// LogFormat is the form of the log.
@@ -167,6 +173,7 @@ func (p *parser) config(t table) *Config {
 		Cmd:        t.Cmd,
 		MaxBytes:   int64(t.MaxBytes),
 		MaxEntries: int64(t.MaxEntries),
+		Grace:      time.Duration(t.Grace),
 		LogLevel:   t.LogLevel.level,
 		LogFormat:  t.LogFormat,
 	}
@@ -174,6 +181,7 @@ func (p *parser) config(t table) *Config {
 		p.warnings = append(p.warnings, "IMAGE="+t.Image.warning)
 	}
 	cfg.RegistryUser, cfg.RegistryPassword = p.credentials(t)
+	cfg.AuthToken = NewSecret(p.orFile("RUNNER_AUTH_TOKEN", t.AuthToken, t.AuthTokenFile))
 	cfg.DockerConfigs = p.dockerConfigs(t)
 	return cfg
 }

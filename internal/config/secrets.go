@@ -15,6 +15,9 @@ func (c *Config) Secrets() []string {
 	if !c.RegistryPassword.Empty() {
 		list = append(list, basicAuth(c.RegistryUser, c.RegistryPassword.Reveal())...)
 	}
+	if !c.AuthToken.Empty() {
+		list = append(list, c.AuthToken.Reveal())
+	}
 	for _, docker := range c.DockerConfigs {
 		list = append(list, docker.secrets()...)
 	}

@@ -58,6 +58,11 @@ type table struct {
 	MaxBytes   size  `env:"RUNNER_MAX_BYTES" envDefault:"16GiB" group:"limits" doc:"The most bytes that an image may unpack to: a number, alone or with a suffix. 'K', 'M', 'G', 'T' and 'KiB', 'MiB', 'GiB', 'TiB' count in 1024s; 'KB', 'MB', 'GB', 'TB' in 1000s."`
 	MaxEntries count `env:"RUNNER_MAX_ENTRIES" envDefault:"2000000" group:"limits" doc:"The most files, directories and links that all layers of an image may hold together."`
 
+	AuthToken      credential `env:"RUNNER_AUTH_TOKEN" group:"bridge" secret:"yes" spaces:"yes" doc:"The bearer token that clients must send. If unset, everybody who reaches the address may use the server."`
+	AuthTokenFile  filename   `env:"RUNNER_AUTH_TOKEN_FILE" group:"bridge" doc:"A file that holds the token."`
+	AllowedOrigins string     `env:"RUNNER_ALLOWED_ORIGINS" group:"bridge" spaces:"yes" doc:"Web pages, such as 'https://app.example.com', whose scripts may use the server, separated by commas; '*' is all. Loopback and the platform's own name for the container need no mention."`
+	Grace          duration   `env:"RUNNER_GRACE" envDefault:"4s" group:"bridge" doc:"How long a server may take to end before it is killed, such as '4s' or '500ms'."`
+
 	LogLevel  logLevel  `env:"LOG_LEVEL" envDefault:"info" group:"log" doc:"The least level that is logged: 'debug', 'info', 'warn' or 'error'."`
 	LogFormat LogFormat `env:"LOG_FORMAT" envDefault:"text" group:"log" doc:"The form of a log line: 'text' or 'json'."`
 }
