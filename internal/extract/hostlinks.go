@@ -51,6 +51,20 @@ func (x *extraction) meansLink(p string, ent layer.Entry) bool {
 	return ent.Kind == layer.Dir || ent.Kind == layer.Symlink && leadsTo(p, ent.Linkname) == leadsTo(p, n.target)
 }
 
+// writeBehind is for a link of the image that was refused in the place of a
+// link of the host, which stays then: the link is made where that one leads,
+// so that the path ends up at the same place. Some systems have /sbin as a
+// link to usr/bin, and the host's goes to usr/sbin.
+func (x *extraction) writeBehind(p string, ent layer.Entry, err error) error {
+	n := x.tree.find(p)
+	if _, refused := errors.AsType[*refusal](err); !refused || n == nil || !n.fixed {
+		return err
+	}
+	behind := strings.TrimPrefix(leadsTo(p, n.target), "/")
+	ent.Linkname = leadsTo(p, ent.Linkname)
+	return x.writeLeaf(behind, ent, nil)
+}
+
 // meansItself reports whether an entry is a link to what has its place already,
 // because a link of the host made one directory of two: /usr/bin/env, a link to
 // /bin/env, where the one directory is a link to the other.

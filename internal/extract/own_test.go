@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
@@ -133,7 +134,37 @@ func TestAsUser(t *testing.T) {
 	}
 	testUnwritable(t)
 	testUnwritableRoot(t)
+	testLinksOfAnUnwritableRoot(t)
 	testUserOwners(t)
+}
+
+// testLinksOfAnUnwritableRoot extracts an image that has other links in the
+// root than the host, which nobody may replace.
+func testLinksOfAnUnwritableRoot(t *testing.T) {
+	t.Helper()
+	name := t.TempDir()
+	populate(t, name, []string{"usr/bin/", "usr/sbin/", "sbin -> usr/sbin"})
+	if err := os.Chmod(name, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(name, 0o755) }) // for TempDir to remove it
+	root, err := rootfs.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	opts := options()
+	opts.Links = []string{"sbin"}
+	_, err = extract.Extract(t.Context(), root, image(t, []entry{symlink("sbin", "usr/bin"), file("sbin/init", "1")}), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"sbin": "symlink usr/sbin", "usr": "dir 0755", "usr/sbin": "symlink /usr/bin", "usr/bin": "dir 0755", "usr/bin/init": "file 0644 1",
+	}
+	if diff := cmp.Diff(want, dump(t, name)); diff != "" {
+		t.Errorf("the tree differs (-want +got):\n%s", diff)
+	}
 }
 
 func testUnwritable(t *testing.T) {

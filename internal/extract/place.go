@@ -99,7 +99,9 @@ func (x *extraction) write(p string, ent layer.Entry, content io.Reader) error {
 	case layer.Unknown:
 		x.report.Unknown++
 		return nil
-	case layer.File, layer.Symlink, layer.Fifo:
+	case layer.Symlink:
+		return x.writeBehind(p, ent, x.writeLeaf(p, ent, nil))
+	case layer.File, layer.Fifo:
 		return x.writeLeaf(p, ent, content)
 	case layer.Whiteout, layer.OpaqueWhiteout:
 	}
