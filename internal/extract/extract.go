@@ -142,6 +142,11 @@ func (x *extraction) apply(ctx context.Context, i int, blob *blob) error {
 	if err != nil {
 		return err
 	}
+	// Before the hard links: one whose target was refused would be blamed on
+	// the image.
+	if err := x.refused.err(x.own.self); err != nil {
+		return err
+	}
 	if err := x.placePending(ctx); err != nil {
 		return err
 	}

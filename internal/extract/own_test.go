@@ -211,6 +211,7 @@ func testUnwritableRoot(t *testing.T) {
 	}{
 		{[]entry{file("app/sub/f", "1"), dir("srv")}, "/app /srv", "", "mkdir -p /app /srv && chown", "cannot write in /app, /srv as uid"},
 		{[]entry{file("app/f", "1"), file("file", "1")}, "/app", "/file", "start the container as root", "cannot write in /app, nor make /file as uid"},
+		{[]entry{file("odd/f", "1"), hardlink("odd/again", "odd/f")}, "/odd", "", "mkdir -p /odd && chown", "cannot write in /odd as uid"},
 		{[]entry{file("file", "1"), symlink("link", "app")}, "", "/file /link", "start the container as root", "cannot make /file, /link as uid"},
 	} {
 		root, err := rootfs.Open(name)
