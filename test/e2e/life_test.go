@@ -79,17 +79,19 @@ func TestTheHealthCheckTellsAServerThatAnswersFromOneThatDoesNot(t *testing.T) {
 	// A start period of 0 would mean the image's own.
 	quick := []string{"--health-interval=250ms", "--health-start-period=1ms", "--health-retries=1"}
 	tests := []struct {
-		name, path, want string
+		name, runner, path, want string
 	}{
-		{"the server answers", "/health", "healthy"},
-		{"the server has no such path", "/none", "unhealthy"},
+		{"the server answers", runnerTag, "/health", "healthy"},
+		{"the server has no such path", runnerTag, "/none", "unhealthy"},
+		{"the server answers in the rootfs flavour", rootfsTag, "/health", "healthy"},
+		{"the server has no such path in the rootfs flavour", rootfsTag, "/none", "unhealthy"},
 	}
 	for _, tt := range tests {
 		for user, args := range asUser() {
 			t.Run(tt.name+" "+user, func(t *testing.T) {
 				t.Parallel()
 				c := l.serve(t, "health/probe:1", l.probe, start{
-					env: []string{"HEALTHCHECK_PATH=" + tt.path}, args: slices.Concat(quick, args),
+					runner: tt.runner, env: []string{"HEALTHCHECK_PATH=" + tt.path}, args: slices.Concat(quick, args),
 				})
 				c.waitReady()
 				c.waitHealth(tt.want)
