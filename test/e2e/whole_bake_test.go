@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,14 +26,13 @@ func TestABakedImageIsFoundByAStart(t *testing.T) {
 	layer := isLayer(t, img)
 	f := &front{user: "reader", password: "pass", hold: func(r *http.Request) bool { return baked.Load() && layer(r) }}
 	f.open(t, l.store)
-	// Build arguments stand in for the secrets of BuildKit, which the classic
-	// builder does not have.
-	dockerfile := fmt.Sprintf("FROM %s\nARG REGISTRY_USER\nARG REGISTRY_PASSWORD\nRUN %s\n",
-		rootfsTag, `["/.fastmcp-runner/fastmcp-runner", "pull", "`+f.ref("bake/probe:1")+`"]`)
-	if err := l.buildImage(t.Context(), tag, dockerfile, "--network=host",
-		"--build-arg=REGISTRY_USER=reader", "--build-arg=REGISTRY_PASSWORD=pass"); err != nil {
-		t.Fatal(err)
+	here := t.TempDir()
+	for name, body := range map[string]string{"REGISTRY_USER": "reader", "REGISTRY_PASSWORD": "pass", "Dockerfile": bakefile(f.ref("bake/probe:1"))} {
+		if err := os.WriteFile(filepath.Join(here, name), []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
+	l.must(t, "build", "--quiet", "--network=host", "--tag", tag, here)
 	t.Cleanup(func() { l.cleanUp(t, "rmi", "--force", tag) })
 	baked.Store(true)
 
@@ -54,6 +55,17 @@ func TestABakedImageIsFoundByAStart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bakefile is the Dockerfile of docs/rootfs.md for the classic builder, which
+// mounts no secrets: they are copied to where they would be.
+func bakefile(ref string) string {
+	return fmt.Sprintf(`FROM %s
+COPY REGISTRY_USER REGISTRY_PASSWORD /run/secrets/
+ARG REGISTRY_USER_FILE=/run/secrets/REGISTRY_USER
+ARG REGISTRY_PASSWORD_FILE=/run/secrets/REGISTRY_PASSWORD
+RUN ["/.fastmcp-runner/fastmcp-runner", "pull", %q]
+`, rootfsTag, ref)
 }
 
 // TestTheRootfsFlavour holds the image against what is promised of it.

@@ -301,6 +301,6 @@ func (l *lab) pullTo(t *testing.T, path string) string {
 	f := &front{}
 	f.open(t, l.store)
 	dir := t.TempDir()
-	l.must(t, "run", "--rm", "--network=host", "--volume="+dir+":/out", "--env=RUNNER_MODE=rootfs", rootfsTag, "pull", f.ref(path), "--root", "/out")
+	l.must(t, "run", "--rm", "--network=host", "--volume="+dir+":/out", "--env=RUNNER_MODE=rootfs", "--env=RUNNER_USER=0", rootfsTag, "pull", f.ref(path), "--root", "/out")
 	return dir
 }
