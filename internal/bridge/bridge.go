@@ -24,6 +24,7 @@ type Bridge struct {
 	backoff backoff
 	mux     *http.ServeMux
 	lanes   lanes
+	pools   pools
 	// exchanges are what modern clients have going with legacy servers.
 	exchanges exchanges
 	// closing is closed when Shutdown begins.
@@ -103,9 +104,7 @@ func (b *Bridge) Shutdown(ctx context.Context) {
 	case <-over:
 	case <-ctx.Done():
 		for _, s := range sessions {
-			if s.child != nil {
-				s.child.Stop(0)
-			}
+			s.kill()
 		}
 		<-over
 	}

@@ -210,12 +210,12 @@ func (x *exchange) isOver() bool {
 }
 
 // receive takes what the server sends by itself. The lock is held.
-func (x *exchange) receive(m jsonrpc.Message) {
+func (x *exchange) receive(s *session, m jsonrpc.Message) {
 	switch {
 	case m.Kind == jsonrpc.Request && slices.Contains(x.askable, m.Method) && !x.over:
 		x.ask(m)
 	case m.Kind == jsonrpc.Request:
-		x.session.decline(m)
+		s.decline(m)
 	case x.round == nil:
 	case !m.Token.Absent() && x.round.token != nil:
 		x.round.stream.add(m.With(jsonrpc.Edit{At: m.Token, With: x.round.token}).Raw, false)
@@ -381,7 +381,7 @@ func (e *exchanges) takeSpare(key string) (spare, bool) {
 }
 
 // setHook sets who gets what the server sends by itself.
-func (s *session) setHook(hook func(jsonrpc.Message)) {
+func (s *session) setHook(hook func(*session, jsonrpc.Message)) {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	s.hook = hook

@@ -110,7 +110,7 @@ func (b *Bridge) openLane(ctx context.Context, known era) (*lane, error) {
 }
 
 // openHidden opens a session that no client knows of.
-func (b *Bridge) openHidden(receive func(jsonrpc.Message)) (*session, error) {
+func (b *Bridge) openHidden(receive func(*session, jsonrpc.Message)) (*session, error) {
 	s, _, err := b.enlist(signer{}.newID(nil))
 	if err != nil {
 		return nil, err
@@ -205,7 +205,7 @@ func (l *lane) tell(ctx context.Context, method string, uris []string) {
 		number := strconv.FormatUint(l.last, 10)
 		l.session.box.mu.Unlock()
 		request := jsonrpc.Call([]byte(number), method, jsonrpc.Encode(map[string]string{"uri": uri}))
-		if err := l.session.child.Send(ctx, request); err != nil {
+		if err := l.session.server.Send(ctx, request); err != nil {
 			l.session.log.Debug("Cannot tell the server what clients listen to", "err", err)
 		}
 	}
@@ -243,9 +243,9 @@ func (c *laneCall) restore(m jsonrpc.Message) jsonrpc.Message {
 // receive takes what the server sends by itself to the client that it is for,
 // or to nobody if that is not clear: the clients may be strangers to one
 // another. The lock is held.
-func (l *lane) receive(m jsonrpc.Message) {
+func (l *lane) receive(s *session, m jsonrpc.Message) {
 	if m.Kind == jsonrpc.Request {
-		l.session.decline(m)
+		s.decline(m)
 		return
 	}
 	if l.legacy && l.notifyListeners(m) {
@@ -253,18 +253,18 @@ func (l *lane) receive(m jsonrpc.Message) {
 	}
 	c := l.callOf(&m)
 	if c == nil || (!m.Token.Absent() && c.token == nil) {
-		l.session.log.Debug("Dropped a message of the server: it is for nobody", "method", m.Method)
+		s.log.Debug("Dropped a message of the server: it is for nobody", "method", m.Method)
 		return
 	}
 	if c.stream.waiting() > laneUnsent {
-		l.session.log.Warn("Cut off a client that does not read", "method", c.method)
+		s.log.Warn("Cut off a client that does not read", "method", c.method)
 		c.stream.detach(c.reader) // it cancels the request
 		return
 	}
 	c.stream.add(c.restore(m).Raw, false)
 	if m.Method == "notifications/cancelled" { // the server ends a subscription
 		l.forget(c)
-		l.session.forget(c.call)
+		s.forget(c.call)
 		c.stream.end()
 	}
 }
@@ -314,7 +314,7 @@ func (l *lane) cancel(c *laneCall) {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
 	notice := jsonrpc.Call(nil, "notifications/cancelled", fmt.Appendf(nil, `{"requestId":%s,"reason":"the client has gone"}`, c.number))
-	if err := s.child.Send(ctx, notice); err != nil && !errors.Is(err, s.why()) {
+	if err := s.server.Send(ctx, notice); err != nil && !errors.Is(err, s.why()) {
 		s.log.Debug("Cannot cancel a request", "err", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
@@ -81,13 +82,7 @@ func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 
 // launch starts the child of a session. If that fails there is no session.
 func (b *Bridge) launch(s *session) error {
-	b.mu.Lock()
-	nursery := b.openNursery()
-	b.mu.Unlock()
-	p, err := nursery.Start(child.Options{
-		Command: b.opts.Command, Receive: s.receive, Lost: s.lost,
-		MaxLine: b.opts.MaxLine, Mask: b.opts.Mask, Log: s.log,
-	})
+	p, err := b.startServer(s)
 	if err != nil {
 		b.backoff.failed(err)
 		s.close(err)
@@ -106,8 +101,27 @@ func (b *Bridge) launch(s *session) error {
 	return nil
 }
 
-// watch waits for the end of a session's child and cleans up after it.
-func (b *Bridge) watch(s *session, p *child.Process, began time.Time) {
+// startServer returns a server for a session.
+func (b *Bridge) startServer(s *session) (server, error) {
+	if b.opts.Shared && s.hook == nil {
+		return b.share(s)
+	}
+	return b.startChild(s.receive, s.lost, s.log)
+}
+
+// startChild starts a child.
+func (b *Bridge) startChild(receive func(jsonrpc.Message), lost func(string, error), log *slog.Logger) (*child.Process, error) {
+	b.mu.Lock()
+	nursery := b.openNursery()
+	b.mu.Unlock()
+	return nursery.Start(child.Options{
+		Command: b.opts.Command, Receive: receive, Lost: lost,
+		MaxLine: b.opts.MaxLine, Mask: b.opts.Mask, Log: log,
+	})
+}
+
+// watch waits for the end of a session's server and cleans up after it.
+func (b *Bridge) watch(s *session, p server, began time.Time) {
 	defer b.tasks.Done()
 	<-p.Exited()
 	_, crashed := s.close(errCrashed)
@@ -228,7 +242,7 @@ func (s *session) introduce(ctx context.Context, params []byte) (jsonrpc.Message
 	if answer.Result.Absent() {
 		return answer, fmt.Errorf("%w: %s", errRefused, answer.Bytes(answer.Error))
 	}
-	return answer, s.child.Send(ctx, jsonrpc.Call(nil, "notifications/initialized", nil))
+	return answer, s.server.Send(ctx, jsonrpc.Call(nil, "notifications/initialized", nil))
 }
 
 // ask sends a request of ours and returns the answer.
@@ -277,16 +291,19 @@ func (s *session) begin(version string) {
 // decline answers a request of a server that no client can be asked. The lock
 // is held; the answer is sent without it, when the server reads.
 func (s *session) decline(m jsonrpc.Message) {
-	answer := jsonrpc.Failure(m.Bytes(m.ID), jsonrpc.CodeMethodNotFound, "no client can be asked", nil)
+	s.reply(declined(&m))
+}
+
+func declined(m *jsonrpc.Message) []byte {
 	if m.Method == "ping" {
-		answer = jsonrpc.Result(m.Bytes(m.ID), []byte("{}"))
+		return jsonrpc.Result(m.Bytes(m.ID), []byte("{}"))
 	}
-	s.reply(answer)
+	return jsonrpc.Failure(m.Bytes(m.ID), jsonrpc.CodeMethodNotFound, "no client can be asked", nil)
 }
 
 // reply sends an answer of ours to the server.
 func (s *session) reply(answer []byte) {
-	p := s.child
+	p := s.server
 	s.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 		defer cancel()
@@ -294,4 +311,14 @@ func (s *session) reply(answer []byte) {
 			s.log.Debug("Cannot answer the server", "err", err)
 		}
 	})
+}
+
+// kill ends the server of a session at once.
+func (s *session) kill() {
+	s.box.mu.Lock()
+	p := s.server
+	s.box.mu.Unlock()
+	if p != nil {
+		p.Stop(0)
+	}
 }

@@ -38,6 +38,11 @@ type Options struct {
 	// empty lets them end with the bridge.
 	SessionKey []byte
 
+	// Shared gives all sessions one server together, which knows of them only
+	// as one client: for servers that are too large to run more than once,
+	// and that keep nothing of their clients. A client that is slow to read
+	// then holds up the others.
+	Shared bool
 	// Sessions is how many sessions there may be at once; zero means 32.
 	Sessions int
 	// Idle is after how long a session ends whose client sends nothing; zero

@@ -202,7 +202,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, m jsonrpc.Me
 
 // begin carries the first request of a session.
 func (b *Bridge) begin(w http.ResponseWriter, r *http.Request, s *session, m jsonrpc.Message) {
-	late := time.AfterFunc(b.opts.Start, func() { b.end(s, &slowError{b.opts.Start, s.child.LastWords()}, true) })
+	late := time.AfterFunc(b.opts.Start, func() { b.end(s, &slowError{b.opts.Start, s.server.LastWords()}, true) })
 	defer late.Stop()
 	out := b.newResponder(w)
 	out.header = func(answered bool) {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
 )
 
@@ -23,7 +22,19 @@ const (
 	maxBacklogBytes = 1 << 20
 )
 
-// session is one client and its child.
+// server is what a session has at its other end: a child.Process, or a share
+// in one.
+type server interface {
+	Send(ctx context.Context, message []byte) error
+	Stop(grace time.Duration)
+	Exited() <-chan struct{}
+	Done() <-chan struct{}
+	Err() error
+	LastWords() string
+	PID() int
+}
+
+// session is one client and its server.
 type session struct {
 	id     string
 	number uint64 // what the log calls it: the id is a secret
@@ -38,12 +49,12 @@ type session struct {
 	// only is the stream for everything, of a session by HTTP+SSE.
 	only *stream
 	// hook, if set, gets what the server sends by itself, with the lock held.
-	hook func(jsonrpc.Message)
+	hook func(*session, jsonrpc.Message)
 
 	// The rest is guarded by box.mu.
 
-	child        *child.Process // set once, before ready is closed
-	calls        []*call        // those in flight, the newest last
+	server       server  // set once, before ready is closed
+	calls        []*call // those in flight, the newest last
 	standing     []*stream
 	backlog      []jsonrpc.Message
 	backlogBytes int
@@ -138,7 +149,7 @@ func (s *session) admit(requests []jsonrpc.Message) error {
 func (s *session) forward(ctx context.Context, messages []jsonrpc.Message) error {
 	for i := range messages {
 		m := &messages[i]
-		if err := s.child.Send(ctx, m.Raw); err != nil {
+		if err := s.server.Send(ctx, m.Raw); err != nil {
 			s.failUnsent(messages[i:], err)
 			return err
 		}
@@ -151,7 +162,7 @@ func (s *session) forward(ctx context.Context, messages []jsonrpc.Message) error
 
 func (s *session) failUnsent(messages []jsonrpc.Message, err error) {
 	select {
-	case <-s.child.Done():
+	case <-s.server.Done():
 		return // finish answers, and knows more
 	default:
 	}
@@ -189,7 +200,7 @@ func (s *session) receive(m jsonrpc.Message) {
 	if m.Kind == jsonrpc.Response {
 		s.answer(m)
 	} else if s.hook != nil {
-		s.hook(m)
+		s.hook(s, m)
 	} else if st := s.streamFor(&m); st != nil {
 		st.add(m.Raw, false)
 	} else {
@@ -447,18 +458,18 @@ func (s *session) progress() (begun, proved, busy bool, version string) {
 	return s.begun, s.proved, len(s.calls) > 0, s.version
 }
 
-// adopt gives the session its child. A session that has ended meanwhile says
-// why: its child is to be ended as well.
-func (s *session) adopt(p *child.Process) error {
+// adopt gives the session its server. A session that has ended meanwhile says
+// why: its server is to be ended as well.
+func (s *session) adopt(p server) error {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
-	s.child = p
+	s.server = p
 	return s.ended
 }
 
 // close notes why the session ends, unless it has ended before, and returns
-// its child if it has one.
-func (s *session) close(why error) (p *child.Process, first bool) {
+// its server if it has one.
+func (s *session) close(why error) (p server, first bool) {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	if s.ended != nil {
@@ -469,7 +480,7 @@ func (s *session) close(why error) (p *child.Process, first bool) {
 	if s.idle != nil {
 		s.idle.Stop()
 	}
-	return s.child, true
+	return s.server, true
 }
 
 // finish answers all that is in flight when the child has ended, and ends all

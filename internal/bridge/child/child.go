@@ -235,8 +235,16 @@ func (p *Process) sendError(err error) error {
 		p.signal(syscall.SIGKILL)
 		return fmt.Errorf("the server did not read a message for %s", stallTime)
 	}
+	// Most likely it is ending: then there is more to say in a moment.
+	if p.wait(endingTime) {
+		return p.err
+	}
 	return errors.New("the server reads no messages any more")
 }
+
+// endingTime is how long a child that reads no more may take to end, before
+// it is one that merely does not read.
+const endingTime = 500 * time.Millisecond
 
 // Stop ends the child as the specification has it (basic/lifecycle,
 // Shutdown): closes its standard input and waits, asks its process group to

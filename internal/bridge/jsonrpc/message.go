@@ -127,7 +127,7 @@ func valid(raw []byte) ([]byte, error) {
 	if !utf8.Valid(raw) {
 		return nil, &Error{Code: CodeParse, Text: "the message is not UTF-8"}
 	}
-	raw = bytes.Trim(raw, " \t\r\n")
+	raw = bytes.TrimSpace(raw)
 	for _, c := range []byte("\r\n") {
 		for i := bytes.IndexByte(raw, c); i >= 0; i = bytes.IndexByte(raw, c) {
 			raw[i] = ' '

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
-	"slices"
 	"strings"
 )
 
@@ -67,10 +66,14 @@ func elements(raw []byte, array Span) iter.Seq[Span] {
 
 // skipPunctuation returns where the next value, name or end begins.
 func skipPunctuation(raw []byte, i int) int {
-	for i < len(raw) && slices.Contains([]byte(" \t\r\n,:"), raw[i]) {
+	for i < len(raw) && isPunctuation(raw[i]) {
 		i++
 	}
 	return i
+}
+
+func isPunctuation(c byte) bool {
+	return c == ',' || c == ':' || c == ' ' || c == '\t' || c == '\r' || c == '\n'
 }
 
 // skipValue returns the end of the value that begins at i.
@@ -86,10 +89,10 @@ func skipValue(raw []byte, i int) int {
 	case '}', ']':
 		return i
 	}
-	if n := bytes.IndexAny(raw[i:], ",:]} \t\r\n"); n >= 0 {
-		return i + n
+	for i < len(raw) && !isPunctuation(raw[i]) && raw[i] != '}' && raw[i] != ']' {
+		i++
 	}
-	return len(raw)
+	return i
 }
 
 func skipNested(raw []byte, i int) int {
@@ -109,16 +112,25 @@ func skipNested(raw []byte, i int) int {
 }
 
 func skipString(raw []byte, i int) int {
-	for i++; i < len(raw); i += 2 {
-		n := bytes.IndexAny(raw[i:], `"\`)
+	for i++; i < len(raw); i++ {
+		n := bytes.IndexByte(raw[i:], '"')
 		if n < 0 {
 			break
 		}
-		if i += n; raw[i] == '"' {
+		if i += n; !isEscaped(raw, i) {
 			return i + 1
 		}
 	}
 	return len(raw)
+}
+
+// isEscaped says whether an odd number of backslashes stands before i.
+func isEscaped(raw []byte, i int) bool {
+	n := 0
+	for n < i && raw[i-n-1] == '\\' {
+		n++
+	}
+	return n%2 == 1
 }
 
 // unquote returns the text of a JSON string.
