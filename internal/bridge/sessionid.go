@@ -1,22 +1,17 @@
 package bridge
 
 import (
-	"bytes"
-	"compress/flate"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"io"
 	"strings"
 )
 
 const (
 	// maxSignedID bounds the header that a signed id makes: proxies take
 	// headers of 4 to 8 KiB in all.
-	maxSignedID = 2 << 10
-	// maxParams bounds what an id unfolds to.
-	maxParams   = 64 << 10
+	maxSignedID = 3 << 10
 	nonceBytes  = 16
 	signedStart = "s1."
 )
@@ -31,13 +26,11 @@ func (s signer) newID(params []byte) string {
 	if len(s.key) == 0 {
 		return rand.Text()
 	}
-	var body bytes.Buffer
-	nonce := make([]byte, nonceBytes)
-	rand.Read(nonce) // never fails (crypto/rand)
-	body.Write(nonce)
-	deflate(&body, params)
-	id := signedStart + base64.RawURLEncoding.EncodeToString(append(s.mac(body.Bytes()), body.Bytes()...))
-	if len(id) > maxSignedID || len(params) > maxParams {
+	body := make([]byte, nonceBytes, nonceBytes+len(params))
+	rand.Read(body) // never fails (crypto/rand)
+	body = append(body, params...)
+	id := signedStart + base64.RawURLEncoding.EncodeToString(append(s.mac(body), body...))
+	if len(id) > maxSignedID {
 		return rand.Text() // does not survive a restart, but works until then
 	}
 	return id
@@ -57,8 +50,7 @@ func (s signer) params(id string) ([]byte, bool) {
 	if !hmac.Equal(mac, s.mac(body)) {
 		return nil, false
 	}
-	params, err := io.ReadAll(flate.NewReader(bytes.NewReader(body[nonceBytes:])))
-	return params, err == nil
+	return body[nonceBytes:], true
 }
 
 func (s signer) mac(body []byte) []byte {
@@ -66,18 +58,4 @@ func (s signer) mac(body []byte) []byte {
 	h.Write([]byte("fastmcp-runner session 1\x00"))
 	h.Write(body)
 	return h.Sum(nil)
-}
-
-// deflate writes text compressed to memory, which does not fail.
-func deflate(to *bytes.Buffer, text []byte) {
-	w, err := flate.NewWriter(to, flate.BestCompression)
-	if err != nil {
-		panic("internal error: " + err.Error())
-	}
-	if _, err := w.Write(text); err != nil {
-		panic("internal error: " + err.Error())
-	}
-	if err := w.Close(); err != nil {
-		panic("internal error: " + err.Error())
-	}
 }

@@ -14,7 +14,7 @@ import (
 
 const (
 	// maxWords bounds a line of standard error: what is behind is not read.
-	maxWords = 16 << 10
+	maxWords = 4 << 10
 	// shownBytes is how much of a line the log shows.
 	shownBytes = 2 << 10
 )

@@ -11,9 +11,9 @@ import (
 // MaxLine is the longest line that a Reader takes unless it is told otherwise.
 const MaxLine = 64 << 20
 
-// readBuffer is half of what a pipe holds: a child of which nobody reads for
-// a moment can go on writing.
-const readBuffer = 32 << 10
+// readBuffer is what is read at once. There are many Readers, which mostly
+// wait.
+const readBuffer = 16 << 10
 
 // TooLongError says that a line was longer than the limit. The line is gone;
 // the next one can be read.
@@ -50,7 +50,7 @@ type Reader struct {
 
 // NewReader returns a Reader that takes lines of up to limit bytes.
 func NewReader(src io.Reader, limit int) *Reader {
-	return &Reader{src: bufio.NewReaderSize(src, readBuffer), max: limit}
+	return &Reader{src: bufio.NewReaderSize(src, min(readBuffer, limit)), max: limit}
 }
 
 // Line returns the next line without its end, in memory of its own. At the
