@@ -369,9 +369,19 @@ func (e *exchanges) keep(x *exchange, end func(*session)) {
 // takeSpare returns a server that knows such a client, or, for an empty key,
 // the oldest.
 func (e *exchanges) takeSpare(key string) (spare, bool) {
+	for {
+		s, ok := e.popSpare(key)
+		// Asked without our lock: a session takes it while it holds its own.
+		if !ok || !s.session.over() {
+			return s, ok
+		}
+	}
+}
+
+func (e *exchanges) popSpare(key string) (spare, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i := slices.IndexFunc(e.spares, func(s spare) bool { return (key == "" || s.key == key) && !s.session.over() })
+	i := slices.IndexFunc(e.spares, func(s spare) bool { return key == "" || s.key == key })
 	if i < 0 {
 		return spare{}, false
 	}

@@ -3,8 +3,10 @@ package bridge_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge"
 )
@@ -84,12 +86,38 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 // than is agreed; nothing is lost.
 func TestASlowReaderHoldsTheServerNotTheMemory(t *testing.T) {
 	t.Parallel()
-	h := open(t, nil)
-	c := h.begin(t, "2025-06-18")
-	const times = 400
+	c := open(t, nil).begin(t, "2025-06-18")
+	pid := c.pid()
+	const times = 600
 	line := fmt.Sprintf(`{"jsonrpc":"2.0","method":"m","params":%q}`, strings.Repeat("x", 100_000))
 	stream := c.stream(http.MethodPost, sayTimes("1", times, line))
+	var last int
+	for unchanged := 0; unchanged < 25; unchanged++ {
+		if now := written(t, pid); now != last {
+			last, unchanged = now, 0
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	// What is agreed is 8 MiB; the rest is what sockets and pipes hold.
+	if last < 8<<20 || last > 24<<20 {
+		t.Errorf("the server has written %d bytes to a client that reads nothing", last)
+	}
 	for range times {
 		stream.wants(line)
 	}
+}
+
+// written returns how much a process has written.
+func written(t *testing.T, pid int) int {
+	t.Helper()
+	io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(io), "wchar: ")
+	var n int
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -1,0 +1,18 @@
+package bridge
+
+import "time"
+
+// Backoff is what slows down the starts of a server that does not start.
+type Backoff struct{ b backoff }
+
+// Failed notes that a server did not start.
+func (b *Backoff) Failed(err error) { b.b.failed(err) }
+
+// Succeeded notes that a server has started.
+func (b *Backoff) Succeeded() { b.b.succeeded() }
+
+// Wait returns how long none is started.
+func (b *Backoff) Wait() time.Duration { wait, _ := b.b.wait(); return wait }
+
+// Looping says whether the server is in a crash loop.
+func (b *Backoff) Looping() bool { return b.b.looping() }
