@@ -541,23 +541,26 @@ func TestLayersAreAppliedInOrderHoweverTheyArrive(t *testing.T) {
 	}
 }
 
-// TestAnErrorLeavesNothingBehind counts goroutines: the next blob is being read
-// when a layer fails.
+// TestAnErrorLeavesNothingBehind fails also if a goroutine is left: the next
+// blob is being read when a layer fails.
 func TestAnErrorLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		closed := false
+		opened, closed := make(chan struct{}), false
 		endless := extract.Layer{Digest: "sha256:1", Open: func(ctx context.Context) (io.ReadCloser, error) {
+			close(opened)
 			return &blocked{ctx: ctx, closed: &closed}, nil
 		}}
-		broken := blob("sha256:0", pack(t, file("../x", "")))
+		broken := extract.Layer{Digest: "sha256:0", Open: func(context.Context) (io.ReadCloser, error) {
+			return &waiting{Reader: bytes.NewReader(pack(t, file("../x", ""))), ready: opened}, nil
+		}}
 		if _, err := extract.Extract(t.Context(), openRoot(t), []extract.Layer{broken, endless}, options()); err == nil {
 			t.Error("Extract succeeded")
 		}
 		if !closed {
 			t.Error("the blob that was read ahead is still open")
 		}
-	}) // fails if a goroutine is left
+	})
 }
 
 // blocked is a blob from which nothing comes until its context ends.
