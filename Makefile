@@ -10,7 +10,7 @@ LINT       = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15
 # registry, something to make a base image with, a C compiler for the race
 # detector, and the package managers that real servers come from.
 NEEDED     = dockerd:docker.io docker:docker.io docker-registry:docker-registry mmdebstrap:mmdebstrap \
-             gcc:gcc pip3:python3-pip npm:npm
+             gcc:build-essential pip3:python3-pip npm:npm
 
 .PHONY: build
 build: ## bin/fastmcp-runner for this machine, static
