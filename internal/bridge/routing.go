@@ -1,0 +1,171 @@
+package bridge
+
+import (
+	"slices"
+
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
+)
+
+const (
+	// maxStanding bounds the standing streams that a session has open.
+	maxStanding = 16
+	// maxBacklog and maxBacklogBytes bound what waits for a first stream.
+	maxBacklog      = 256
+	maxBacklogBytes = 1 << 20
+)
+
+// receive takes a message of the server to its place.
+func (s *session) receive(m jsonrpc.Message) {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	if m.Kind == jsonrpc.Response {
+		s.answer(m)
+	} else if s.hook != nil {
+		s.hook(s, m)
+	} else if st := s.streamFor(&m); st != nil {
+		st.add(m.Raw, false)
+	} else {
+		s.wait(m)
+	}
+	if s.hook == nil {
+		s.box.awaitRoom()
+	}
+}
+
+// streamFor returns the one stream that a message of the server belongs on
+// that answers nothing; nil if it has to wait. The lock is held.
+//
+// Progress belongs to the request that gave out its token. Nothing else says
+// where it comes from: most likely it is from the newest request, and it is
+// better sent to where somebody reads.
+func (s *session) streamFor(m *jsonrpc.Message) *stream {
+	if s.only != nil {
+		return s.only
+	}
+	if token := m.Key(m.Token); token != "" {
+		if c := s.find(func(c *call) bool { return c.token == token }); c != nil && c.stream != nil {
+			return c.stream
+		}
+	}
+	// What is sent before the session has begun waits: the answer to
+	// initialize then is plain JSON, which every client understands.
+	if !s.begun {
+		return nil
+	}
+	if c := s.find(func(c *call) bool { return c.stream != nil && c.stream.reader != nil }); c != nil {
+		return c.stream
+	}
+	if len(s.standing) > 0 {
+		return s.standing[len(s.standing)-1]
+	}
+	if c := s.find(func(c *call) bool { return c.stream != nil }); c != nil {
+		return c.stream // the client may come back to it
+	}
+	return nil
+}
+
+// wait keeps a message until there is a stream for it. The lock is held.
+func (s *session) wait(m jsonrpc.Message) {
+	s.backlog = append(s.backlog, m)
+	s.backlogBytes += len(m.Raw)
+	for len(s.backlog) > maxBacklog || s.backlogBytes > maxBacklogBytes && len(s.backlog) > 1 {
+		s.log.Warn("Dropped a message of the server: the client does not listen", "method", s.backlog[0].Method)
+		s.backlogBytes -= len(s.backlog[0].Raw)
+		s.backlog = slices.Delete(s.backlog, 0, 1)
+	}
+}
+
+// flushBacklog puts what waited on a stream. The lock is held.
+func (s *session) flushBacklog(st *stream) {
+	if !s.begun {
+		return
+	}
+	for _, m := range s.backlog {
+		st.add(m.Raw, false)
+	}
+	s.backlog, s.backlogBytes = nil, 0
+}
+
+// listen opens a standing stream.
+func (s *session) listen() (*stream, *reader) {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	st := s.box.newStream(0)
+	return st, s.stand(st, 0)
+}
+
+// stand attaches a reader to a standing stream. The lock is held.
+func (s *session) stand(st *stream, after uint64) *reader {
+	if !slices.Contains(s.standing, st) {
+		s.standing = append(s.standing, st)
+	}
+	if len(s.standing) > maxStanding {
+		s.leave(s.standing[0], s.standing[0].reader)
+	}
+	me := st.attach(after)
+	s.flushBacklog(st)
+	return me
+}
+
+// resume attaches a reader to a stream that a client has read before. A
+// standing stream that is not known any more begins anew.
+func (s *session) resume(lastEventID string) (*stream, *reader, bool) {
+	number, sequence, standing, ok := parseEventID(lastEventID)
+	if !ok {
+		return nil, nil, false
+	}
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	st := s.box.streams[number]
+	switch {
+	case st != nil && (st.standing != standing || sequence > st.last):
+		return nil, nil, false
+	case st == nil && !standing:
+		return nil, nil, false
+	case st == nil:
+		st, sequence = s.box.newStream(0), 0
+	}
+	if standing {
+		return st, s.stand(st, sequence), true
+	}
+	return st, st.attach(sequence), true
+}
+
+// release takes a reader from its stream when its connection has ended.
+func (s *session) release(st *stream, me *reader) {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	if st.standing {
+		s.leave(st, me)
+		return
+	}
+	st.detach(me)
+}
+
+// discard drops a stream of which nothing is left to be read.
+func (s *session) discard(st *stream) {
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	s.box.drop(st)
+}
+
+// leave closes a standing stream. What its client has not been sent goes back
+// to the backlog, and to whoever listens next. The lock is held.
+func (s *session) leave(st *stream, me *reader) {
+	if st.reader != me {
+		return
+	}
+	s.standing = slices.DeleteFunc(s.standing, func(other *stream) bool { return other == st })
+	for _, data := range st.takeBack() {
+		m, err := jsonrpc.Parse(data)
+		if err != nil {
+			panic("internal error: " + err.Error())
+		}
+		if other := s.streamFor(&m); other != nil {
+			other.add(data, false)
+		} else {
+			s.wait(m)
+		}
+	}
+	st.detach(me)
+}
