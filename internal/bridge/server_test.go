@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMain is the tests' server as well: with the arguments "serve" and a name
@@ -31,7 +32,9 @@ func serve(what string) int {
 		if code := servePuppet(); code != 0 {
 			return code
 		}
-		select {}
+		for { // a select without cases would be a deadlock to the runtime
+			time.Sleep(time.Hour)
+		}
 	case "fail":
 		fmt.Fprintln(os.Stderr, "cannot find the database")
 		return 1

@@ -301,7 +301,8 @@ func serveRunner() int {
 	<-ready
 	say(p.PID())
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {}
+	stay()
+	return 0
 }
 
 func TestOrphansAreReaped(t *testing.T) {

@@ -61,7 +61,7 @@ func serve(what string, args []string) int {
 	case "deaf": // ignores the end of its input, and a request to end
 		signal.Ignore(syscall.SIGTERM)
 		say(`{"jsonrpc":"2.0","method":"ready"}`)
-		select {}
+		stay()
 	case "busy": // ignores the end of its input only
 		terminated := make(chan os.Signal, 1)
 		signal.Notify(terminated, syscall.SIGTERM)
@@ -72,9 +72,9 @@ func serve(what string, args []string) int {
 		return serveParent(args)
 	case "grandchild":
 		signal.Ignore(syscall.SIGTERM)
-		select {}
+		stay()
 	case "brief": // a grandchild that ends when its parent has
-		for parent := os.Getppid(); os.Getppid() == parent; {
+		for strconv.Itoa(os.Getppid()) == args[0] {
 			time.Sleep(time.Millisecond)
 		}
 		return 0
@@ -94,8 +94,15 @@ func write(text string) {
 	}
 }
 
+// stay never returns; a select without cases would be a deadlock to the runtime.
+func stay() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
 func serveParent(args []string) int {
-	cmd := exec.Command("/proc/self/exe", "serve", args[0])
+	cmd := exec.Command("/proc/self/exe", "serve", args[0], strconv.Itoa(os.Getpid()))
 	cmd.Stdout = os.Stdout
 	if len(args) > 2 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
