@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -41,6 +42,9 @@ func serveBridge(ctx context.Context, p Process, command []string) error {
 		return &boot.ConfigError{Err: err}
 	}
 	program, err := exec.LookPath(command[0])
+	if err == nil {
+		program, err = filepath.Abs(program)
+	}
 	if err != nil {
 		return &commandError{err: err}
 	}
