@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -335,6 +336,14 @@ func TestExtractFails(t *testing.T) {
 			opts: func(o *extract.Options) { o.Wanted = underApp }, want: `the image has no file "root/no"`,
 		},
 		{
+			name: "trap 17: excluded hard links that lead in a circle", layers: [][]entry{{hardlink("c/a", "c/b"), hardlink("c/b", "c/a"), hardlink("app/x", "c/a")}},
+			opts: func(o *extract.Options) { o.Wanted = underApp }, want: `the hard link "app/x" has no target: "c/a" leads in a circle`,
+		},
+		{
+			name: "trap 17: an excluded hard link to itself", layers: [][]entry{{hardlink("c/a", "c/a"), hardlink("app/x", "c/a")}},
+			opts: func(o *extract.Options) { o.Wanted = underApp }, want: `the hard link "app/x" has no target: "c/a" leads in a circle`,
+		},
+		{
 			name: "trap 30: more bytes than allowed over all layers", layers: [][]entry{{file("a", strings.Repeat("x", 3000))}, {file("b", strings.Repeat("x", 3000))}},
 			opts: func(o *extract.Options) { o.MaxBytes = 9000 }, want: `layer 2 of 2 (sha256:1)`,
 		},
@@ -358,6 +367,37 @@ func TestExtractFails(t *testing.T) {
 				t.Errorf("something outside of the root changed: %v, %v", names, err)
 			}
 		})
+	}
+}
+
+// TestAChainOfExcludedLinksIsReadTwiceAtMost holds an image to a bounded number
+// of reads, however long its chains are.
+func TestAChainOfExcludedLinksIsReadTwiceAtMost(t *testing.T) {
+	t.Parallel()
+	entries := []entry{file("c/0", "content")}
+	for i := range 50 {
+		entries = append(entries, hardlink("c/"+strconv.Itoa(i+1), "c/"+strconv.Itoa(i)))
+	}
+	entries = append(entries, hardlink("app/x", "c/50"), hardlink("app/y", "c/25"))
+	img := image(t, entries)
+	var opened atomic.Int32
+	open := img[0].Open
+	img[0].Open = func(ctx context.Context) (io.ReadCloser, error) {
+		opened.Add(1)
+		return open(ctx)
+	}
+	opts := options()
+	opts.Wanted = underApp
+	root, _, err := run(t, nil, img, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"app": "dir 0755", "app/x": "file 0644 content", "app/y": "file 0644 content = app/x"}
+	if diff := cmp.Diff(want, dump(t, root)); diff != "" {
+		t.Errorf("trap 17: the tree differs (-want +got):\n%s", diff)
+	}
+	if got := opened.Load(); got != 3 {
+		t.Errorf("trap 17: the layer was opened %d times, want 3: to apply it, to find the ends of the chains, and to fetch the content", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"golang.org/x/sys/unix"
 
@@ -20,11 +21,11 @@ type hardLink struct{ path, target string }
 // on the disk waits for the end of the layer: it may come later, or lie outside
 // of what is wanted.
 func (x *extraction) writeHardLink(p, target string) error {
-	parent, err := x.tree.resolve(parentOf(target))
+	target, err := x.locate(target)
 	if err != nil {
 		return err
 	}
-	link := hardLink{path: p, target: join(parent, baseOf(target))}
+	link := hardLink{path: p, target: target}
 	if x.isLaid(link.target) {
 		return x.link(link)
 	}
@@ -118,15 +119,22 @@ func (x *extraction) placePending(ctx context.Context) error {
 // fetchContent gives hard links whose target is not laid the target's content:
 // one link becomes the file, the others link to it. For that the layer is read
 // once more, and those below it as long as a target is missing, since a link
-// may reach into lower layers.
+// may reach into lower layers. A target that is itself a hard link takes a
+// second read of its layer, and no more: by then the end of the chain is known.
 func (x *extraction) fetchContent(ctx context.Context, wanted map[string][]string) error {
-	for i := x.layer; i >= 0 && len(wanted) > 0; {
-		found, err := x.fetchFrom(ctx, i, wanted)
+	for i := x.layer; i >= 0 && len(wanted) > 0; i-- {
+		links, err := x.fetchFrom(ctx, i, wanted)
 		if err != nil {
 			return err
 		}
-		if !found {
-			i--
+		followed, err := followLinks(wanted, links)
+		if err != nil {
+			return err
+		}
+		if followed {
+			if _, err := x.fetchFrom(ctx, i, wanted); err != nil {
+				return err
+			}
 		}
 	}
 	for target, links := range wanted {
@@ -135,46 +143,56 @@ func (x *extraction) fetchContent(ctx context.Context, wanted map[string][]strin
 	return nil
 }
 
-// fetchFrom reads layer i for the wanted targets and reports whether it is to
-// be read again, because a target was itself a hard link to another.
-func (x *extraction) fetchFrom(ctx context.Context, i int, wanted map[string][]string) (again bool, err error) {
+// fetchFrom reads layer i for the wanted targets; those that it finds are
+// wanted no more. It returns what the layer's hard links link to.
+func (x *extraction) fetchFrom(ctx context.Context, i int, wanted map[string][]string) (links map[string]string, err error) {
 	got := map[string]bool{}
-	chained := map[string]string{}
+	links = map[string]string{}
 	_, err = x.read(ctx, openAhead(ctx, x.layers, i), layer.Usage{}, func(ent layer.Entry, content io.Reader) error {
 		x.dirs.trim()
-		parent, err := x.tree.resolve(parentOf(ent.Path))
+		p, err := x.locate(ent.Path)
 		if err != nil {
 			return err
 		}
-		p := join(parent, baseOf(ent.Path))
-		links := wanted[p]
 		switch {
-		case links == nil:
-			return nil
-		case ent.Kind == layer.File || ent.Kind == layer.Symlink:
-			got[p] = true
-			return x.settle(x.writeLeaf(links[0], ent, content))
 		case ent.Kind == layer.HardLink:
-			chained[p] = ent.Linkname
+			links[p], err = x.locate(ent.Linkname)
+		case wanted[p] != nil && (ent.Kind == layer.File || ent.Kind == layer.Symlink):
+			got[p] = true
+			err = x.settle(x.writeLeaf(wanted[p][0], ent, content))
 		}
-		return nil
+		return err
 	})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for target := range got {
 		if err := x.linkAll(wanted[target]); err != nil {
-			return false, err
+			return nil, err
 		}
 		delete(wanted, target)
-		delete(chained, target)
 	}
-	for target, next := range chained {
-		if err := x.chain(wanted, target, next); err != nil {
-			return false, err
+	return links, nil
+}
+
+// followLinks replaces the wanted targets that are hard links by what these
+// lead to in the end, and reports whether there were any.
+func followLinks(wanted map[string][]string, links map[string]string) (followed bool, err error) {
+	for target, names := range maps.Clone(wanted) {
+		end := target
+		for steps := 0; links[end] != ""; steps++ {
+			if steps == len(links) {
+				return false, fmt.Errorf("the hard link %q has no target: %q leads in a circle", names[0], target)
+			}
+			end = links[end]
+		}
+		if end != target {
+			delete(wanted, target)
+			wanted[end] = append(wanted[end], names...)
+			followed = true
 		}
 	}
-	return len(chained) > 0, nil
+	return followed, nil
 }
 
 // linkAll links all names to the first, which holds the content.
@@ -187,21 +205,5 @@ func (x *extraction) linkAll(names []string) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// chain replaces a wanted target by the one that it is a hard link to.
-func (x *extraction) chain(wanted map[string][]string, target, next string) error {
-	links := wanted[target]
-	delete(wanted, target)
-	parent, err := x.tree.resolve(parentOf(next))
-	if err != nil {
-		return err
-	}
-	next = join(parent, baseOf(next))
-	if next == target {
-		return fmt.Errorf("the hard link %q is its own target", target)
-	}
-	wanted[next] = append(wanted[next], links...)
 	return nil
 }

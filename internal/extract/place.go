@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -32,11 +31,10 @@ func (x *extraction) place(ent layer.Entry, content io.Reader) error {
 	if ent.Path == "" {
 		return nil // the root is the host's, whatever the image says of it
 	}
-	parent, err := x.tree.resolve(parentOf(ent.Path))
+	p, err := x.locate(ent.Path)
 	if err != nil {
 		return err
 	}
-	p := path.Join(parent, baseOf(ent.Path))
 	switch {
 	case ent.Kind == layer.Whiteout:
 		return x.whiteout(p)
@@ -46,6 +44,16 @@ func (x *extraction) place(ent layer.Entry, content io.Reader) error {
 		return nil
 	}
 	return x.settle(x.write(p, ent, content))
+}
+
+// locate returns where an entry of that name lies: its directory is free of
+// symbolic links, and its last element is not followed.
+func (x *extraction) locate(name string) (string, error) {
+	parent, err := x.tree.resolve(parentOf(name))
+	if err != nil {
+		return "", err
+	}
+	return join(parent, baseOf(name)), nil
 }
 
 // settle sorts the outcome of a write: done, given way, refused by the host,
