@@ -1,7 +1,23 @@
 package cli
 
+import (
+	"errors"
+
+	"github.com/drengskapur/fastmcp-runner/internal/launch"
+)
+
 // What the tests of the progress need, which scripts cannot show: time.
 var (
 	ShowProgress = showProgress
 	DrawProgress = drawProgress
 )
+
+// PassOn returns what the next process reads of a plan that this one writes.
+func PassOn(plan launch.Plan) (launch.Plan, error) {
+	f, err := order{Plan: plan}.write()
+	if err != nil {
+		return launch.Plan{}, err
+	}
+	o, err := readOrder(f)
+	return o.Plan, errors.Join(err, f.Close())
+}

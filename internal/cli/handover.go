@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -62,14 +62,15 @@ func handOver(o order) error {
 	return fmt.Errorf("cannot start the init process: %w", err)
 }
 
-// write puts the order into a file in memory.
+// write puts the order into a file in memory. Its form is gob, because JSON has
+// no strings of any bytes, as arguments and environments are.
 func (o order) write() (*os.File, error) {
 	fd, err := unix.MemfdCreate("order", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep the order in memory: %w", err)
 	}
 	f := os.NewFile(uintptr(fd), "order")
-	if err := json.NewEncoder(f).Encode(o); err != nil {
+	if err := gob.NewEncoder(f).Encode(o); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -81,7 +82,7 @@ func readOrder(f *os.File) (order, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return o, fmt.Errorf("cannot read the order: %w", err)
 	}
-	if err := json.NewDecoder(f).Decode(&o); err != nil {
+	if err := gob.NewDecoder(f).Decode(&o); err != nil {
 		return o, fmt.Errorf("cannot read the order: %w", err)
 	}
 	return o, nil
