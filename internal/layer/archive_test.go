@@ -182,11 +182,28 @@ func readAll(blob io.Reader, lim layer.Limits) (entries []read, err error) {
 		if err != nil {
 			return entries, err
 		}
-		content, err := io.ReadAll(r)
+		content, err := content(r)
 		if err != nil {
 			return entries, err
 		}
-		entries = append(entries, read{ent, string(content)})
+		entries = append(entries, read{ent, content})
+	}
+}
+
+// content reads what is left of the current entry.
+func content(r *layer.Reader) (string, error) {
+	var b strings.Builder
+	for {
+		chunk, err := r.Chunk()
+		if isEnd(err) {
+			return b.String(), nil
+		}
+		if err != nil {
+			return b.String(), err
+		}
+		b.Write(chunk.Data)
+		b.WriteString(strings.Repeat("\x00", int(chunk.Hole)))
+		chunk.Release()
 	}
 }
 
