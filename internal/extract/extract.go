@@ -81,6 +81,8 @@ type Report struct {
 func Extract(ctx context.Context, root *rootfs.Root, layers []Layer, opts Options) (Report, error) {
 	x := newExtraction(root, layers, opts)
 	defer x.dirs.close()
+	x.fill = newFiller(x.opts)
+	defer x.fill.close()
 	if err := x.keepLinks(); err != nil {
 		return x.report, fmt.Errorf("cannot look at the links of the root: %w", err)
 	}
@@ -93,6 +95,7 @@ func Extract(ctx context.Context, root *rootfs.Root, layers []Layer, opts Option
 			return x.report, fmt.Errorf("cannot extract layer %d of %d (%s): %w", i+1, len(layers), layers[i].Digest, err)
 		}
 	}
+	x.collect()
 	if err := x.finish(); err != nil {
 		return x.report, fmt.Errorf("cannot finish the extraction: %w", err)
 	}
@@ -105,6 +108,7 @@ type extraction struct {
 	opts   Options
 	tree   *tree // what the image says
 	dirs   *dirs // where it is written
+	fill   *filler
 	own    ownership
 	report Report
 
@@ -112,7 +116,6 @@ type extraction struct {
 	layer   int         // the index of the layer that is applied
 	pending []hardLink  // hard links of this layer whose target was not there yet
 	refused refusals    // what could not be written
-	buf     []byte      // for copying
 }
 
 func newExtraction(root *rootfs.Root, layers []Layer, opts Options) *extraction {
@@ -128,7 +131,6 @@ func newExtraction(root *rootfs.Root, layers []Layer, opts Options) *extraction 
 		tree:   newTree(),
 		dirs:   newDirs(root),
 		own:    newOwnership(opts),
-		buf:    make([]byte, copySize),
 	}
 }
 
@@ -150,13 +152,26 @@ func (x *extraction) apply(ctx context.Context, i int, blob *blob) error {
 	if err := x.placePending(ctx); err != nil {
 		return err
 	}
+	if err := x.fill.wait(); err != nil {
+		return err
+	}
 	return x.refused.err(x.own.self)
+}
+
+// collect takes over what the filler, which has nothing left to do, found out.
+func (x *extraction) collect() {
+	filled := x.fill.report
+	x.report.Files += filled.Files
+	x.report.Bytes += filled.Bytes
+	x.report.Owners += filled.Owners
+	x.report.Xattrs += filled.Xattrs
+	x.own.mayChown = x.own.mayChown && x.fill.own.mayChown
 }
 
 // read hands every entry of a blob to visit, and returns what then counts
 // against the limits. The whole blob has been read, and so verified, when the
 // error is nil. It is closed in any case.
-func (x *extraction) read(ctx context.Context, blob *blob, used layer.Usage, visit func(layer.Entry, io.Reader) error) (layer.Usage, error) {
+func (x *extraction) read(ctx context.Context, blob *blob, used layer.Usage, visit func(layer.Entry, *layer.Reader) error) (layer.Usage, error) {
 	r := layer.NewReader(blob, layer.Limits{Bytes: x.opts.MaxBytes, Entries: x.opts.MaxEntries, Used: used})
 	defer r.Close()
 	defer blob.stop() // before r is closed, which waits for a read under way
@@ -172,7 +187,7 @@ func (x *extraction) read(ctx context.Context, blob *blob, used layer.Usage, vis
 			return r.Used(), err
 		}
 		if err := visit(ent, r); err != nil {
-			return r.Used(), fmt.Errorf("entry %q: %w", ent.Path, err)
+			return r.Used(), atEntry(ent.Path, err)
 		}
 	}
 }

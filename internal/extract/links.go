@@ -82,6 +82,9 @@ func (x *extraction) copy(from, to *rootfs.Dir, l hardLink) error {
 	if n.kind == layer.Symlink {
 		return x.make(to, l.path, func() error { return to.Symlink(n.target, baseOf(l.path)) })
 	}
+	if err := x.fill.wait(); err != nil {
+		return err // the target may not be complete
+	}
 	src, err := from.OpenRegular(baseOf(l.target))
 	if err != nil {
 		return err
@@ -93,7 +96,22 @@ func (x *extraction) copy(from, to *rootfs.Dir, l hardLink) error {
 	}
 	uid, gid := info.Owner()
 	ent := layer.Entry{Kind: layer.File, Mode: info.Perm(), UID: int(uid), GID: int(gid), ModTime: info.ModTime()}
-	return x.writeFile(to, l.path, ent, src)
+	return x.copyFile(to, l.path, ent, src)
+}
+
+// copyFile makes p a file with the content of src.
+func (x *extraction) copyFile(dir *rootfs.Dir, p string, ent layer.Entry, src io.Reader) error {
+	f, err := x.createFile(dir, p, ent.Mode)
+	if err != nil {
+		return err
+	}
+	written, err := io.Copy(f, src)
+	x.report.Bytes += written
+	if err == nil {
+		x.report.Files++
+		err = x.own.setFile(f, p, ent, &x.report)
+	}
+	return explainSpace(firstOf(err, f.Close()), x.report.Bytes)
 }
 
 // placePending makes the links of this layer that had to wait.
@@ -148,7 +166,7 @@ func (x *extraction) fetchContent(ctx context.Context, wanted map[string][]strin
 func (x *extraction) fetchFrom(ctx context.Context, i int, wanted map[string][]string) (links map[string]string, err error) {
 	got := map[string]bool{}
 	links = map[string]string{}
-	_, err = x.read(ctx, openAhead(ctx, x.layers, i), layer.Usage{}, func(ent layer.Entry, content io.Reader) error {
+	_, err = x.read(ctx, openAhead(ctx, x.layers, i), layer.Usage{}, func(ent layer.Entry, content *layer.Reader) error {
 		x.dirs.trim()
 		p, err := x.locate(ent.Path)
 		if err != nil {

@@ -47,13 +47,14 @@ func ownerOf(ent layer.Entry) Owner {
 	return Owner{UID: uint32(ent.UID), GID: uint32(ent.GID)} //nolint:gosec // checked, see above
 }
 
-// chown sets the owner of p by set. It returns the mode that p may then have:
+// chown sets the owner of p, which info describes, by set. It returns the mode that p may then have:
 // setuid and setgid only go with the owner that the image meant, so that no
 // program of root's becomes one of somebody else's.
-func (o *ownership) chown(p string, ent layer.Entry, report *Report, set func(uid, gid uint32) error) (mode uint32, err error) {
+func (o *ownership) chown(p string, ent layer.Entry, report *Report, info rootfs.Info, set func(uid, gid uint32) error) (mode uint32, err error) {
 	owner, images := o.wanted(p, ent)
-	kept := owner == o.self
-	if o.mayChown {
+	uid, gid := info.Owner()
+	kept := owner == Owner{UID: uid, GID: gid}
+	if !kept && o.mayChown {
 		err := set(owner.UID, owner.GID)
 		switch {
 		case err == nil:
@@ -75,13 +76,19 @@ func (o *ownership) chown(p string, ent layer.Entry, report *Report, set func(ui
 
 // setFile finishes a file that was just written.
 func (o *ownership) setFile(f *rootfs.File, p string, ent layer.Entry, report *Report) error {
-	// chown(2) clears setuid, setgid and file capabilities: it comes first.
-	mode, err := o.chown(p, ent, report, f.Chown)
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if err := f.Chmod(mode); err != nil {
+	// chown(2) clears setuid, setgid and file capabilities: it comes first.
+	mode, err := o.chown(p, ent, report, info, f.Chown)
+	if err != nil {
 		return err
+	}
+	if info.Perm() != mode || mode&^0o777 != 0 {
+		if err := f.Chmod(mode); err != nil {
+			return err
+		}
 	}
 	if err := setXattrs(f, ent, report); err != nil {
 		return err
@@ -92,7 +99,11 @@ func (o *ownership) setFile(f *rootfs.File, p string, ent layer.Entry, report *R
 // setNamed finishes a symbolic link or fifo, which is not opened.
 func (o *ownership) setNamed(dir *rootfs.Dir, p string, ent layer.Entry, report *Report) error {
 	name := baseOf(p)
-	_, err := o.chown(p, ent, report, func(uid, gid uint32) error { return dir.Lchown(name, uid, gid) })
+	info, err := dir.Stat(name)
+	if err != nil {
+		return err
+	}
+	_, err = o.chown(p, ent, report, info, func(uid, gid uint32) error { return dir.Lchown(name, uid, gid) })
 	if err != nil {
 		return err
 	}

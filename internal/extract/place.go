@@ -2,7 +2,6 @@ package extract
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"slices"
 
@@ -12,10 +11,8 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
-const (
-	copySize    = 256 << 10 // bytes read at once from a layer
-	impliedMode = 0o755     // of a directory that no entry describes
-)
+// impliedMode is the mode of a directory that no entry describes.
+const impliedMode = 0o755
 
 // errKept says that the user's data stands where the image wants to write.
 var errKept = errors.New("the user's data stands there")
@@ -23,7 +20,7 @@ var errKept = errors.New("the user's data stands there")
 // place applies one entry. What could not be written for want of permission
 // is collected, so that one error can name it all; the user's data wins over
 // the image without an error.
-func (x *extraction) place(ent layer.Entry, content io.Reader) error {
+func (x *extraction) place(ent layer.Entry, content *layer.Reader) error {
 	x.dirs.trim()
 	if ent.Kind == layer.OpaqueWhiteout {
 		return x.opaque(ent.Path)
@@ -66,7 +63,7 @@ func (x *extraction) settle(err error) error {
 	case x.refused.take(err):
 		return nil
 	}
-	return x.explainSpace(err)
+	return err
 }
 
 // leadsToMount reports whether something is mounted below p.
@@ -95,7 +92,7 @@ func (x *extraction) exclude(p string, ent layer.Entry) error {
 }
 
 // write brings a wanted entry to the disk and into the tree.
-func (x *extraction) write(p string, ent layer.Entry, content io.Reader) error {
+func (x *extraction) write(p string, ent layer.Entry, content *layer.Reader) error {
 	switch ent.Kind {
 	case layer.Dir:
 		return x.writeDir(p, ent)
@@ -140,7 +137,7 @@ func (x *extraction) writeDir(p string, ent layer.Entry) error {
 }
 
 // writeLeaf makes a file, symbolic link or fifo at p in place of what is there.
-func (x *extraction) writeLeaf(p string, ent layer.Entry, content io.Reader) error {
+func (x *extraction) writeLeaf(p string, ent layer.Entry, content *layer.Reader) error {
 	dir, err := x.openDir(parentOf(p))
 	if err != nil {
 		return err
@@ -180,24 +177,41 @@ func (x *extraction) layDir(p string) *node {
 	return n
 }
 
-// writeFile creates the regular file p with its content and metadata.
-func (x *extraction) writeFile(dir *rootfs.Dir, p string, ent layer.Entry, content io.Reader) (err error) {
-	var f *rootfs.File
+// writeFile creates the regular file p and has it filled.
+func (x *extraction) writeFile(dir *rootfs.Dir, p string, ent layer.Entry, content *layer.Reader) error {
+	f, err := x.createFile(dir, p, ent.Mode)
+	if err != nil {
+		return err
+	}
+	file := &filling{file: f, path: p, ent: ent}
+	if err := x.feed(file, content); err != nil {
+		return firstOf(err, x.fill.add(piece{of: file, end: giveUp}))
+	}
+	return x.fill.add(piece{of: file, end: finish})
+}
+
+// feed hands the content of a file over to be written.
+func (x *extraction) feed(file *filling, content *layer.Reader) error {
+	for left := file.ent.Size; left > 0; {
+		chunk, err := content.Chunk()
+		if err != nil {
+			return err
+		}
+		left -= int64(len(chunk.Data)) + chunk.Hole
+		if err := x.fill.add(piece{of: file, content: chunk}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createFile makes an empty file at p. Its mode is final when it is filled.
+func (x *extraction) createFile(dir *rootfs.Dir, p string, mode uint32) (f *rootfs.File, err error) {
 	err = x.make(dir, p, func() error {
-		f, err = dir.Create(baseOf(p), ent.Mode&0o777)
+		f, err = dir.Create(baseOf(p), mode&0o777)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	written, err := io.CopyBuffer(f, content, x.buf)
-	x.report.Bytes += written
-	if err != nil {
-		return err
-	}
-	x.report.Files++
-	return x.own.setFile(f, p, ent, &x.report)
+	return f, err
 }
 
 // make calls create; if something stands in its place, it clears that and

@@ -163,11 +163,12 @@ func (e *SpaceError) Hint() string {
 		"give the container more disk, or memory where its file system lies in memory"
 }
 
-// explainSpace makes a full disk, quota or memory a SpaceError.
-func (x *extraction) explainSpace(err error) error {
+// explainSpace makes a full disk, quota or memory a SpaceError; written is how
+// many bytes of files there were by then.
+func explainSpace(err error, written int64) error {
 	for _, full := range []error{unix.ENOSPC, unix.EDQUOT, unix.ENOMEM} {
 		if errors.Is(err, full) {
-			return &SpaceError{Written: x.report.Bytes, Err: err}
+			return &SpaceError{Written: written, Err: err}
 		}
 	}
 	return err

@@ -327,6 +327,16 @@ func (f *File) Write(p []byte) (int, error) {
 	return written, nil
 }
 
+// Extend makes the file longer by a hole of n bytes, behind which the next
+// Write goes on.
+func (f *File) Extend(n int64) error {
+	end, err := unix.Seek(f.fd, n, io.SeekCurrent)
+	if err == nil {
+		err = unix.Ftruncate(f.fd, end)
+	}
+	return pathError("extend", f.name, err)
+}
+
 // Chown sets the owner. It clears setuid and setgid: Chmod comes after it.
 func (f *File) Chown(uid, gid uint32) error {
 	return pathError("chown", f.name, unix.Fchown(f.fd, int(uid), int(gid)))
