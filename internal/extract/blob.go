@@ -18,7 +18,7 @@ const (
 // blob is the compressed stream of a layer, opened and read by a goroutine of
 // its own.
 type blob struct {
-	*ahead.Reader[[]byte]
+	*ahead.Reader
 
 	cancel context.CancelFunc
 	source *source

@@ -73,7 +73,7 @@ func isZstd(head []byte) bool {
 
 // zstdReader reads frames up to the end of the blob.
 type zstdReader struct {
-	*ahead.Reader[[]byte]
+	*ahead.Reader
 
 	decoder *zstd.Decoder
 }
