@@ -106,7 +106,7 @@ func (t *tree) claim(p string, layerIndex int) *node {
 			if n.children == nil {
 				n.children = map[string]*node{}
 			}
-			n.children[name] = child
+			n.children[strings.Clone(name)] = child // the whole path would live as long
 		}
 		child.layer = layerIndex
 		n = child
