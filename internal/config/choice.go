@@ -13,12 +13,15 @@ type Transport string
 // The transports that a server may speak.
 const (
 	StreamableHTTP Transport = "streamable-http"
-	SSE            Transport = "sse"
+	TransportSSE   Transport = "sse"
+	// Stdio servers are started once a session, and the runner carries their
+	// messages.
+	Stdio Transport = "stdio"
 )
 
 // UnmarshalText accepts the names of the transports.
 func (t *Transport) UnmarshalText(text []byte) error {
-	return oneOf(t, string(text), StreamableHTTP, SSE)
+	return oneOf(t, string(text), StreamableHTTP, TransportSSE, Stdio)
 }
 
 // Mode is a way to run an image.
@@ -50,6 +53,30 @@ const (
 
 // UnmarshalText accepts the names of the positions.
 func (s *Switch) UnmarshalText(text []byte) error { return oneOf(s, string(text), Auto, On, Off) }
+
+// onOff is a switch that nothing is left to decide about.
+type onOff bool
+
+// UnmarshalText accepts "on" and "off".
+func (o *onOff) UnmarshalText(text []byte) error {
+	var s Switch
+	err := oneOf(&s, string(text), On, Off)
+	*o = s == On
+	return err
+}
+
+// SSE says whether the HTTP+SSE transport of 2024-11-05 is served.
+type SSE string
+
+// The ways to serve HTTP+SSE: beside Streamable HTTP, not, or alone.
+const (
+	SSEOn   SSE = "on"
+	SSEOff  SSE = "off"
+	SSEOnly SSE = "only"
+)
+
+// UnmarshalText accepts the names of the ways.
+func (s *SSE) UnmarshalText(text []byte) error { return oneOf(s, string(text), SSEOn, SSEOff, SSEOnly) }
 
 // LogFormat is the form of the log.
 type LogFormat string

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"io/fs"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -96,8 +97,25 @@ type Config struct {
 
 	// AuthToken is what clients of a bridge must send; empty for none.
 	AuthToken Secret
-	// Grace is how long a server behind a bridge may take to end.
+	// SessionKey signs the ids of sessions; empty for none.
+	SessionKey Secret
+	// SSE says whether HTTP+SSE is served.
+	SSE SSE
+	// Shared says that all sessions share one process of the server.
+	Shared bool
+	// MaxSessions is how many sessions there may be; 0 leaves it to the memory.
+	MaxSessions int
+	// IdleTimeout is after how long a session ends whose client is silent.
+	IdleTimeout time.Duration
+	// Grace is how long the end of a bridge may take.
 	Grace time.Duration
+	// BridgeGiven names the variables that are set and of which only a bridge
+	// takes notice.
+	BridgeGiven []string
+	// Page says whether there is a page for people.
+	Page bool
+	// Metrics says whether there are metrics.
+	Metrics bool
 
 	// LogLevel is the least level that is logged.
 	LogLevel slog.Level
@@ -173,15 +191,25 @@ func (p *parser) config(t table) *Config {
 		Cmd:        t.Cmd,
 		MaxBytes:   int64(t.MaxBytes),
 		MaxEntries: int64(t.MaxEntries),
-		Grace:      time.Duration(t.Grace),
-		LogLevel:   t.LogLevel.level,
-		LogFormat:  t.LogFormat,
+
+		SSE:         t.SSE,
+		Shared:      bool(t.Shared),
+		MaxSessions: int(min(t.MaxSessions, math.MaxInt32)),
+		IdleTimeout: time.Duration(t.IdleTimeout),
+		Grace:       time.Duration(t.Grace),
+		Page:        bool(t.Page),
+		Metrics:     bool(t.Metrics),
+
+		LogLevel:  t.LogLevel.level,
+		LogFormat: t.LogFormat,
 	}
 	if t.Image.warning != "" {
 		p.warnings = append(p.warnings, "IMAGE="+t.Image.warning)
 	}
 	cfg.RegistryUser, cfg.RegistryPassword = p.credentials(t)
 	cfg.AuthToken = NewSecret(p.orFile("RUNNER_AUTH_TOKEN", t.AuthToken, t.AuthTokenFile))
+	cfg.SessionKey = NewSecret(p.sessionKey(t))
+	cfg.BridgeGiven = p.bridgeGiven()
 	cfg.DockerConfigs = p.dockerConfigs(t)
 	return cfg
 }

@@ -15,8 +15,10 @@ func (c *Config) Secrets() []string {
 	if !c.RegistryPassword.Empty() {
 		list = append(list, basicAuth(c.RegistryUser, c.RegistryPassword.Reveal())...)
 	}
-	if !c.AuthToken.Empty() {
-		list = append(list, c.AuthToken.Reveal())
+	for _, secret := range []Secret{c.AuthToken, c.SessionKey} {
+		if !secret.Empty() {
+			list = append(list, secret.Reveal())
+		}
 	}
 	for _, docker := range c.DockerConfigs {
 		list = append(list, docker.secrets()...)

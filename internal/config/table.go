@@ -23,8 +23,8 @@ import (
 // The type of a field is the rule that its value must obey.
 type table struct {
 	Image           reference    `env:"IMAGE" group:"server" example:"ghcr.io/acme/mcp:1.4" doc:"The image to run: an OCI reference by tag, digest or both. A reference without a registry host is taken from docker.io, with a warning; of a tag and a digest, the digest counts."`
-	Port            port         `env:"PORT" group:"server" example:"8000" doc:"The port that the server listens on and that the health check asks, 1 to 65535. The server gets it as 'PORT'."`
-	Transport       Transport    `env:"MCP_TRANSPORT" envDefault:"streamable-http" group:"server" doc:"The transport that the server speaks: 'streamable-http' or 'sse'. The server gets it under the same name."`
+	Port            port         `env:"PORT" group:"server" example:"8000" doc:"The port that the server listens on and that the health check asks, 1 to 65535; with 'stdio', the runner listens there. The server gets it as 'PORT'."`
+	Transport       Transport    `env:"MCP_TRANSPORT" envDefault:"streamable-http" group:"server" doc:"The transport that the server speaks: 'streamable-http', 'sse' or 'stdio'. The server gets it under the same name. With 'stdio' the runner stays in front and serves it over HTTP."`
 	Host            host         `env:"MCP_HOST" envDefault:"0.0.0.0" group:"server" doc:"The address to listen on: an IP address or a host name, without a port. The server gets it as 'HOST'."`
 	Path            urlPath      `env:"MCP_PATH" envDefault:"/mcp" group:"server" doc:"The URL path of the MCP endpoint. The server gets it under the same name."`
 	HealthcheckPath healthTarget `env:"HEALTHCHECK_PATH" envDefault:"/health" group:"server" doc:"The URL path, with a query if need be, that the health check asks for."`
@@ -61,7 +61,15 @@ type table struct {
 	AuthToken      credential `env:"RUNNER_AUTH_TOKEN" group:"bridge" secret:"yes" spaces:"yes" doc:"The bearer token that clients must send. If unset, everybody who reaches the address may use the server."`
 	AuthTokenFile  filename   `env:"RUNNER_AUTH_TOKEN_FILE" group:"bridge" doc:"A file that holds the token."`
 	AllowedOrigins string     `env:"RUNNER_ALLOWED_ORIGINS" group:"bridge" spaces:"yes" doc:"Web pages, such as 'https://app.example.com', whose scripts may use the server, separated by commas; '*' is all. Loopback and the platform's own name for the container need no mention."`
-	Grace          duration   `env:"RUNNER_GRACE" envDefault:"4s" group:"bridge" doc:"How long a server may take to end before it is killed, such as '4s' or '500ms'."`
+	SessionKey     credential `env:"RUNNER_SESSION_KEY" group:"bridge" secret:"yes" spaces:"yes" doc:"A secret of 16 bytes or more that signs the ids of sessions, so that clients can go on with theirs after a restart: 'openssl rand -hex 32' makes one. What the server kept of a session in memory is lost all the same. If unset, sessions end with the runner."`
+	SessionKeyFile filename   `env:"RUNNER_SESSION_KEY_FILE" group:"bridge" doc:"A file that holds the key."`
+	SSE            SSE        `env:"RUNNER_BRIDGE_SSE" envDefault:"on" group:"bridge" doc:"Whether the older HTTP+SSE transport is served too, at '/sse' and '/messages': 'on', 'off', or 'only', which leaves out 'MCP_PATH'."`
+	Shared         onOff      `env:"RUNNER_BRIDGE_SHARED" envDefault:"off" group:"bridge" doc:"'on': all sessions share one process of the server, which takes them for one client. For a server that is too large to run more than once, and that keeps nothing of its clients. 'off': each session has its own."`
+	MaxSessions    count      `env:"RUNNER_MAX_SESSIONS" group:"bridge" doc:"The most sessions at once, each of which has a process of its own; more are answered 503. If unset, one for each 128 MiB of the memory that the container may use and each 32 processes, from 2 to 100."`
+	IdleTimeout    duration   `env:"RUNNER_IDLE_TIMEOUT" envDefault:"30m" group:"bridge" doc:"After how long a session ends whose client sends nothing. A stream that merely stands open does not count."`
+	Grace          duration   `env:"RUNNER_GRACE" envDefault:"4s" group:"bridge" doc:"How long the end may take after SIGTERM or SIGINT, such as '4s' or '500ms'. Servers that have not ended shortly before are killed."`
+	Page           onOff      `env:"RUNNER_PAGE" envDefault:"on" group:"bridge" doc:"Whether '/' is a page that shows how the start is getting on, and then the server's tools and how clients reach it. With 'off' it is a line of text."`
+	Metrics        onOff      `env:"RUNNER_METRICS" envDefault:"off" group:"bridge" doc:"Whether '/metrics' serves metrics for Prometheus, to those who have the token if there is one."`
 
 	LogLevel  logLevel  `env:"LOG_LEVEL" envDefault:"info" group:"log" doc:"The least level that is logged: 'debug', 'info', 'warn' or 'error'."`
 	LogFormat LogFormat `env:"LOG_FORMAT" envDefault:"text" group:"log" doc:"The form of a log line: 'text' or 'json'."`
@@ -72,7 +80,7 @@ type Variable struct {
 	// Name is the variable's name.
 	Name string
 	// Group is the topic that it belongs to: server, registry, proxy, launch,
-	// limits or log.
+	// limits, bridge or log.
 	Group string
 	// Default is what an unset or empty variable counts as.
 	Default string
