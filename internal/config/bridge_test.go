@@ -37,7 +37,8 @@ func TestBridgeVariables(t *testing.T) {
 		[]string{
 			"RUNNER_AUTH_TOKEN", "RUNNER_SESSION_KEY_FILE", "RUNNER_BRIDGE_SSE", "RUNNER_BRIDGE_SHARED", "RUNNER_MAX_SESSIONS",
 			"RUNNER_IDLE_TIMEOUT", "RUNNER_GRACE", "RUNNER_PAGE", "RUNNER_METRICS",
-		}, nil,
+		},
+		nil,
 	}
 	files := fstest.MapFS{"key": &fstest.MapFile{Data: []byte("0123456789abcdef\n")}}
 	for _, test := range []struct {

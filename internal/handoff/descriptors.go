@@ -14,9 +14,21 @@ import (
 const firstOwn = 3
 
 // closeOnExec sees to it that execve closes every descriptor but the standard
-// streams. Ours are opened close-on-exec anyway; those that the runner
-// inherited are not.
-func closeOnExec() error {
+// streams and those in keep. Ours are opened close-on-exec anyway; those that
+// the runner inherited are not.
+func closeOnExec(keep []int) error {
+	if err := closeAllOnExec(); err != nil {
+		return err
+	}
+	for _, fd := range keep {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return fmt.Errorf("fcntl %d: %w", fd, err)
+		}
+	}
+	return nil
+}
+
+func closeAllOnExec() error {
 	// Before Linux 5.11, and under old seccomp profiles, it is missing by
 	// one of several errors.
 	if err := unix.CloseRange(firstOwn, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err == nil {

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
-	"path"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +23,12 @@ type Options struct {
 	// Path is the file to exec, absolute; Argv[0] of the plan is what the
 	// program sees as its name.
 	Path string
+	// Outside says that Path leads to the file from where this process is now:
+	// it is opened before anything changes, and need be reachable neither in
+	// Root nor for the plan's user.
+	Outside bool
+	// Keep are the descriptors above 2 that the program inherits.
+	Keep []int
 	// Dir is the directory to start in; empty means that of the plan.
 	Dir string
 	// Umask is the umask that the program gets. Its zero value is no good
@@ -61,12 +66,13 @@ func Exec(plan launch.Plan, opts Options) error {
 	// root between any two lines. Never unlocked: after an error this thread
 	// is unlike the others, and nothing else may run on it.
 	runtime.LockOSThread()
-	if !path.IsAbs(opts.Path) {
-		return fmt.Errorf("cannot exec %q: not an absolute path", opts.Path)
+	program, err := findProgram(opts)
+	if err != nil {
+		return err
 	}
 	// Before the drop: it makes the process undumpable, after which its
 	// /proc/self/fd belongs to root and could not be listed.
-	if err := closeOnExec(); err != nil {
+	if err := closeOnExec(opts.Keep); err != nil {
 		return fmt.Errorf("cannot close the runner's descriptors: %w", err)
 	}
 	// Before the drop, which takes the right to do so. After it nothing of the
@@ -99,9 +105,8 @@ func Exec(plan launch.Plan, opts Options) error {
 			return err
 		}
 	}
-	// unix.Exec also gives back the RLIMIT_NOFILE that the Go runtime raised
-	// at its start. PR_SET_DUMPABLE is left alone: execve sets it anew.
-	return &ExecError{Path: opts.Path, Err: unix.Exec(opts.Path, plan.Argv, plan.Env)}
+	// PR_SET_DUMPABLE is left alone: execve sets it anew.
+	return &ExecError{Path: opts.Path, Err: program.exec(plan)}
 }
 
 // dieWith has the kernel kill this process when its parent dies

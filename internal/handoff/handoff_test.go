@@ -131,6 +131,37 @@ func TestExecGivesThePlanAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestExecHandsOnWhatIsToBeKept(t *testing.T) {
+	t.Parallel()
+	kept := filepath.Join(openDir(t), "kept")
+	for _, name := range []string{kept, kept + "-not"} {
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newScenario(t)
+	s.Leak, s.Keep = []string{kept + "-not"}, kept
+	s.Options.Outside = true
+	got := start(t, s)
+	if diff := cmp.Diff([]string{kept}, got.Descriptors); diff != "" {
+		t.Errorf("descriptors: -want +got\n%s", diff)
+	}
+}
+
+func TestExecReachesAProgramThatTheUserDoesNot(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	s := newScenario(t)
+	private := filepath.Join(openDir(t), "private")
+	if err := os.Mkdir(private, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.Options.Path, s.Options.Outside = program(t, private), true
+	if got := start(t, s); got.Status["Uid"] != dropped()["Uid"] {
+		t.Errorf("the program runs as %s, want %s", got.Status["Uid"], dropped()["Uid"])
+	}
+}
+
 func TestExecKeepsThePID(t *testing.T) {
 	t.Parallel()
 	cmd := command(t, newScenario(t))
@@ -177,18 +208,21 @@ func TestExecAsAnOrdinaryUser(t *testing.T) {
 
 func TestExecGivesBackTheDescriptorLimit(t *testing.T) {
 	t.Parallel()
-	s := newScenario(t)
-	s.Options.Path, s.Plan.Argv = "/bin/sh", []string{"sh", "-c", "ulimit -S -n"}
-	runner := command(t, s)
-	// The Go runtime raises the soft limit to the hard one when it starts.
-	limited := exec.Command("/bin/sh", append([]string{"-c", `ulimit -S -n 300 && exec "$@"`, "sh"}, runner.Args...)...)
-	limited.Stdin = runner.Stdin
-	out, err := limited.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := strings.TrimSpace(string(out)); got != "300" {
-		t.Errorf("trap 59: the server's soft limit of descriptors is %s, want 300", got)
+	for _, outside := range []bool{false, true} {
+		s := newScenario(t)
+		s.Options.Path, s.Plan.Argv = "/bin/sh", []string{"sh", "-c", "ulimit -S -n"}
+		s.Options.Outside = outside
+		runner := command(t, s)
+		// The Go runtime raises the soft limit to the hard one when it starts.
+		limited := exec.Command("/bin/sh", append([]string{"-c", `ulimit -S -n 300 && exec "$@"`, "sh"}, runner.Args...)...)
+		limited.Stdin = runner.Stdin
+		out, err := limited.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSpace(string(out)); got != "300" {
+			t.Errorf("trap 59: outside %t: the server's soft limit of descriptors is %s, want 300", outside, got)
+		}
 	}
 }
 

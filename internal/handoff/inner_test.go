@@ -74,6 +74,11 @@ func TestExecEntersARoot(t *testing.T) {
 			want: inner{Root: []string{"inner", "work"}, Dir: "/work", UID: 1000},
 		},
 		{
+			name:   "by chroot, with a program from outside",
+			change: func(s *scenario) { s.Options.Path, s.Options.Outside = built, true },
+			want:   inner{Root: []string{"inner", "work"}, Dir: "/work", UID: 1000},
+		},
+		{
 			name: "a link of the image in the place of /proc is not followed",
 			prepare: func(t *testing.T, root string) {
 				t.Helper()

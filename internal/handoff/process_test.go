@@ -69,6 +69,7 @@ type scenario struct {
 
 	Umask     int       // its own umask
 	Leak      []string  // files that it holds open, not close-on-exec
+	Keep      string    // a file that it hands on
 	Block     bool      // SIGUSR1 is blocked
 	Listen    bool      // it listens to SIGHUP and SIGTERM
 	KeepCaps  bool      // setuid does not change capabilities
@@ -86,6 +87,13 @@ func playRunner(stdin io.Reader) error {
 	runtime.LockOSThread()
 	if err := s.prepare(); err != nil {
 		return fmt.Errorf("preparing the test: %w", err)
+	}
+	if s.Keep != "" {
+		fd, err := unix.Open(s.Keep, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		s.Options.Keep = []int{fd}
 	}
 	return handoff.Exec(s.Plan, s.Options)
 }
