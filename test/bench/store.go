@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// store is a real registry, the CNCF's distribution, on a loopback port.
+type store struct {
+	address string
+	daemon  *daemon
+}
+
+// startStore starts an empty registry below dir, at a port that the kernel
+// chooses if the one of address is 0.
+func startStore(ctx context.Context, dir, address string) (*store, error) {
+	config := filepath.Join(dir, "config.yml")
+	body := fmt.Sprintf("version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\n"+
+		"storage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q, secret: none}\n", filepath.Join(dir, "data"), address)
+	if err := os.WriteFile(config, []byte(body), 0o600); err != nil {
+		return nil, err
+	}
+	d, err := startDaemon(filepath.Join(dir, "log"), exec.CommandContext(context.WithoutCancel(ctx), "docker-registry", "serve", config)) //nolint:gosec // our own arguments
+	if err != nil {
+		return nil, err
+	}
+	s := &store{daemon: d}
+	if err := d.ready(ctx, func(context.Context) error { return s.find() }); err != nil {
+		return nil, errors.Join(err, d.stop())
+	}
+	return s, nil
+}
+
+// find reads from the log at which port the kernel has put the registry.
+func (s *store) find() error {
+	log, err := os.ReadFile(s.daemon.log)
+	if err != nil {
+		return err
+	}
+	m := regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`).FindSubmatch(log)
+	if m == nil {
+		return errors.New("it does not listen")
+	}
+	s.address = string(m[1])
+	return nil
+}
+
+// push stores an image and returns its reference.
+func (s *store) push(ctx context.Context, path string, ls layers) (string, error) {
+	img, err := ls.image()
+	if err != nil {
+		return "", err
+	}
+	ref, err := name.ParseReference(s.address + "/" + path)
+	if err != nil {
+		return "", err
+	}
+	return ref.String(), remote.Write(ref, img, remote.WithContext(ctx))
+}
