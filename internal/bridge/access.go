@@ -55,6 +55,12 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// admits says whether a request would be let in.
+func (g *guard) admits(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return g.origins.AllowsHost(r.Host) && (origin == "" || g.origins.AllowsOrigin(origin)) && (g.open || g.holdsToken(r))
+}
+
 func (g *guard) refuse(w http.ResponseWriter, header, value string) bool {
 	g.refused(header, value)
 	writeError(w, http.StatusForbidden, jsonrpc.CodeInvalidRequest, "the "+header+" of the request is not allowed here")

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -126,6 +127,69 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 	if strings.Contains(h.log.String(), "s3cre") {
 		t.Error("the token is in the log")
+	}
+}
+
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	begin := strings.Replace(hello, "VERSION", "2025-11-25", 1)
+	for _, tt := range []struct {
+		name, served, path string
+		sse                bridge.SSEMode
+		token              bool
+		status             int
+	}{
+		{"the path", "/there", "/there", bridge.SSEOff, true, 200},
+		{"a slash at its end", "/there", "/there/", bridge.SSEOff, true, 200},
+		{"a slash at the end of the option", "/there/", "/there", bridge.SSEOff, true, 200},
+		{"the root", "/", "/", bridge.SSEOff, true, 200},
+		{"one with what patterns give a meaning to", "/{id}", "/%7Bid}", bridge.SSEOff, true, 200},
+		{"below the path", "/there", "/there/below", bridge.SSEOff, true, 404},
+		{"no path of ours, which is told to everybody", "/there", "/.well-known/oauth-protected-resource", bridge.SSEOff, false, 404},
+		{"HTTP+SSE, which is not served", "/there", "/messages", bridge.SSEOff, true, 404},
+		{"HTTP+SSE", "/there", "/messages", bridge.SSEOn, false, 401},
+		{"the path where HTTP+SSE alone is served", "/there", "/there", bridge.SSEOnly, true, 404},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := open(t, func(opts *bridge.Options) { opts.Token, opts.Path, opts.SSE = "s3cret", tt.served, tt.sse })
+			c := h.client(t)
+			c.url = h.url + tt.path
+			if tt.token {
+				c = c.with("Authorization", "Bearer s3cret")
+			}
+			if got := c.post(begin); got.status != tt.status {
+				t.Errorf("POST %s: status %d, want %d: %s", tt.path, got.status, tt.status, got.body)
+			}
+		})
+	}
+}
+
+func TestAGuardSaysBeforeWhatItDoes(t *testing.T) {
+	t.Parallel()
+	b := bridge.New(bridge.Options{Token: "s3cret"})
+	guarded := b.Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, tt := range []struct {
+		name                string
+		host, origin, token string
+		status              int
+	}{
+		{"who belongs here", "localhost", "http://localhost:6274", "s3cret", 200},
+		{"no token", "localhost", "", "", 401},
+		{"a foreign name", "evil.com", "", "s3cret", 403},
+		{"a foreign page", "localhost", "https://evil.com", "s3cret", 403},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.Host = tt.host
+		r.Header.Set("Authorization", "Bearer "+tt.token)
+		if tt.origin != "" {
+			r.Header.Set("Origin", tt.origin)
+		}
+		w := httptest.NewRecorder()
+		guarded.ServeHTTP(w, r)
+		if w.Code != tt.status || b.Admits(r) != (tt.status == 200) {
+			t.Errorf("%s: status %d, admitted %t, want %d", tt.name, w.Code, b.Admits(r), tt.status)
+		}
 	}
 }
 

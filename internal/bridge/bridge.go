@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,9 +23,10 @@ type Bridge struct {
 	guard   *guard
 	signer  signer
 	backoff backoff
-	mux     *http.ServeMux
-	lanes   lanes
-	pools   pools
+	// routes are what is served, by URL path.
+	routes map[string]http.HandlerFunc
+	lanes  lanes
+	pools  pools
 	// exchanges are what modern clients have going with legacy servers.
 	exchanges exchanges
 	// closing is closed when Shutdown begins.
@@ -46,24 +48,45 @@ func New(opts Options) *Bridge {
 	opts = opts.withDefaults()
 	b := &Bridge{
 		opts: opts, guard: newGuard(&opts), signer: signer{opts.SessionKey},
-		mux: http.NewServeMux(), closing: make(chan struct{}), sessions: map[string]*session{},
-	}
-	if opts.SSE != SSEOnly {
-		b.mux.HandleFunc(opts.Path, b.serveEndpoint)
+		routes: map[string]http.HandlerFunc{}, closing: make(chan struct{}), sessions: map[string]*session{},
 	}
 	if opts.SSE != SSEOff {
-		b.mux.HandleFunc(ssePath, b.serveSSE)
-		b.mux.HandleFunc(messagesPath, b.serveMessages)
+		b.routes[SSEPath] = b.serveSSE
+		b.routes[MessagesPath] = b.serveMessages
+	}
+	if opts.SSE != SSEOnly {
+		b.routes[trimSlash(opts.Path)] = b.serveEndpoint
 	}
 	return b
 }
 
-// ServeHTTP serves the MCP endpoint, and those of HTTP+SSE.
+// ServeHTTP serves the MCP endpoint, and those of HTTP+SSE. A slash at the end
+// of a path makes no difference, because clients differ in whether they add it.
 func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if b.guard.admit(w, r) {
-		b.mux.ServeHTTP(w, r)
+	route := b.routes[trimSlash(r.URL.Path)]
+	if route == nil {
+		// Without a look at the token: a client that looks for a way to get
+		// one takes anything but 404 for an answer.
+		http.NotFound(w, r)
+		return
 	}
+	b.Guard(route).ServeHTTP(w, r)
 }
+
+func trimSlash(path string) string { return strings.TrimSuffix(path, "/") }
+
+// Guard returns a handler that lets nobody reach another one who may not use
+// the bridge.
+func (b *Bridge) Guard(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.guard.admit(w, r) {
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// Admits says whether a request may use the bridge.
+func (b *Bridge) Admits(r *http.Request) bool { return b.guard.admits(r) }
 
 // Health says how the bridge is.
 type Health struct {

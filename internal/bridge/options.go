@@ -22,7 +22,7 @@ const (
 
 // Options say what to serve, to whom, and within which limits.
 type Options struct {
-	// Path is the URL path of the MCP endpoint; empty means /mcp.
+	// Path is the URL path of the MCP endpoint, unescaped; empty means /mcp.
 	Path string
 	// Command is the stdio server.
 	Command child.Command

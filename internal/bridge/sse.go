@@ -9,8 +9,8 @@ import (
 
 // The endpoints of HTTP+SSE (2024-11-05, basic/transports).
 const (
-	ssePath      = "/sse"
-	messagesPath = "/messages"
+	SSEPath      = "/sse"
+	MessagesPath = "/messages"
 	sessionQuery = "sessionId"
 )
 
@@ -44,7 +44,7 @@ func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
 
 // endpointEvent tells the client where to send its messages.
 func endpointEvent(id string) []byte {
-	return fmt.Appendf(nil, "event: endpoint\ndata: %s?%s=%s\n\n", messagesPath, sessionQuery, id)
+	return fmt.Appendf(nil, "event: endpoint\ndata: %s?%s=%s\n\n", MessagesPath, sessionQuery, id)
 }
 
 // devote gives the session one stream for everything, and returns its reader.

@@ -29,8 +29,8 @@ type Command struct {
 	Env []string
 	// Dir is the directory to start in; empty is ours.
 	Dir string
-	// Credential is whom to run it as; nil is us.
-	Credential *syscall.Credential
+	// StopSignal asks the program to end; zero means SIGTERM.
+	StopSignal syscall.Signal
 }
 
 // Options say how to run a child.
@@ -74,6 +74,9 @@ type Process struct {
 func (n *Nursery) Start(opts Options) (*Process, error) {
 	if opts.MaxLine == 0 {
 		opts.MaxLine = jsonrpc.MaxLine
+	}
+	if opts.Command.StopSignal == 0 {
+		opts.Command.StopSignal = syscall.SIGTERM
 	}
 	if opts.Mask == nil {
 		opts.Mask = func(text string) string { return text }
@@ -254,7 +257,7 @@ func (p *Process) Stop(grace time.Duration) {
 	if p.wait(grace / 2) {
 		return
 	}
-	p.signal(syscall.SIGTERM)
+	p.signal(p.opts.Command.StopSignal)
 	if p.wait(grace / 2) {
 		return
 	}

@@ -175,14 +175,16 @@ func TestStopEndsAnyChildInTime(t *testing.T) {
 	for _, tt := range []struct {
 		name, server, want string
 		grace              time.Duration
+		signal             syscall.Signal
 	}{
-		{"one that ends with its input", "echo", "the server ended with exit code 0", time.Minute},
-		{"one that must be asked", "busy", "the server ended with exit code 3", 200 * time.Millisecond},
-		{"one that must be killed", "deaf", "the server was ended by signal killed", 200 * time.Millisecond},
+		{"one that ends with its input", "echo", "the server ended with exit code 0", time.Minute, 0},
+		{"one that must be asked", "busy", "the server ended with exit code 3", 200 * time.Millisecond, 0},
+		{"one that must be killed", "deaf", "the server was ended by signal killed", 200 * time.Millisecond, 0},
+		{"one that is asked in its own way", "deaf", "the server was ended by signal hangup", time.Second, syscall.SIGHUP},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := start(t, nil, tt.server)
+			f := start(t, func(opts *child.Options) { opts.Command.StopSignal = tt.signal }, tt.server)
 			if tt.server != "echo" {
 				<-f.messages
 			}

@@ -68,9 +68,7 @@ func (n *Nursery) bear(b birth) (*os.Process, error) {
 	defer n.mu.Unlock()
 	process, err := os.StartProcess(b.command.Path, b.command.Argv, &os.ProcAttr{
 		Dir: b.command.Dir, Env: b.command.Env, Files: b.files,
-		Sys: &syscall.SysProcAttr{
-			Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: b.command.Credential,
-		},
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return nil, err

@@ -1,12 +1,9 @@
 package child
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -26,11 +23,12 @@ func (n *Nursery) Reap(ctx context.Context) {
 	signal.Notify(deaths, syscall.SIGCHLD)
 	defer signal.Stop(deaths)
 	for {
-		n.sweep()
-		select {
-		case <-deaths:
-		case <-ctx.Done():
-			return
+		if hidden := n.sweep(); !hidden {
+			select {
+			case <-deaths:
+			case <-ctx.Done():
+				return
+			}
 		}
 		// Many end at once when a group is killed: one sweep is for all.
 		pause := time.NewTimer(sweepPause)
@@ -43,45 +41,31 @@ func (n *Nursery) Reap(ctx context.Context) {
 	}
 }
 
-// sweep reaps the orphans that have ended. A process that has gone between
-// two of its steps, or whose state cannot be read, is no orphan to reap.
-func (n *Nursery) sweep() {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return // without /proc orphans stay until the container ends
-	}
-	for _, entry := range entries {
-		if pid, err := strconv.Atoi(entry.Name()); err == nil {
-			n.reapIfOrphan(pid)
+// sweep reaps the orphans that have ended. It asks the kernel for any child
+// that has, which needs no /proc but names one only: a child that somebody else
+// is about to reap hides those behind it for that long.
+func (n *Nursery) sweep() (hidden bool) {
+	for {
+		pid := anyEnded()
+		if pid == 0 {
+			return false
+		}
+		if !n.reapOrphan(pid) {
+			return true
 		}
 	}
 }
 
-func (n *Nursery) reapIfOrphan(pid int) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil || !isOurZombie(stat) {
-		return
-	}
+// reapOrphan reaps a child that has ended, unless it is another's to reap.
+func (n *Nursery) reapOrphan(pid int) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.children[pid] {
-		return
+	if group, err := syscall.Getpgid(pid); n.children[pid] || err != nil || group == syscall.Getpgrp() {
+		return false
 	}
 	for {
 		if _, err := syscall.Wait4(pid, nil, syscall.WNOHANG, nil); err != syscall.EINTR {
-			return
+			return true
 		}
 	}
-}
-
-// isOurZombie says whether a process has ended, has us for its parent, and is
-// not of our process group. Its name, in parentheses, may hold anything.
-func isOurZombie(stat []byte) bool {
-	var state byte
-	var parent, group int
-	afterName := stat[bytes.LastIndexByte(stat, ')')+1:]
-	if _, err := fmt.Sscanf(string(afterName), " %c %d %d", &state, &parent, &group); err != nil {
-		return false
-	}
-	return state == 'Z' && parent == os.Getpid() && group != syscall.Getpgrp()
 }
