@@ -64,10 +64,11 @@ type question struct {
 	raw questionText
 }
 
-// questionText is a question as the client gets it.
+// questionText is a question as the client gets it. It always has parameters:
+// the official Go SDK 1.8 cannot read it without.
 type questionText struct {
 	Method string          `json:"method"`
-	Params json.RawMessage `json:"params,omitempty"`
+	Params json.RawMessage `json:"params"`
 }
 
 // exchanges are those that wait for their clients, by the state that the
@@ -88,7 +89,7 @@ type spare struct {
 // beginExchange serves a request of which the server may ask back.
 func (b *Bridge) beginExchange(w http.ResponseWriter, r *http.Request, l *lane, m *modernRequest) error {
 	x := &exchange{
-		lane: l, method: m.Method, name: nameOf(m), askable: m.canBeAsked(),
+		lane: l, method: m.Method, name: nameOf(m), askable: m.questions(),
 		key: fmt.Sprintf("%s %s %s", m.Bytes(m.capabilities), m.Bytes(m.client), m.logLevel),
 	}
 	last, err := b.engage(r.Context(), x, m)
@@ -229,7 +230,7 @@ func (x *exchange) ask(m jsonrpc.Message) {
 	x.count++
 	x.asked = append(x.asked, question{
 		key: "question-" + strconv.Itoa(x.count), id: m.Bytes(m.ID),
-		raw: questionText{m.Method, m.Bytes(m.Params)},
+		raw: questionText{m.Method, orEmpty(m.Bytes(m.Params))},
 	})
 	if x.gather == nil {
 		x.gather = time.AfterFunc(gatherTime, x.putQuestions)

@@ -291,7 +291,7 @@ func TestALegacyServerAsksBack(t *testing.T) {
 	}
 	want := map[string]json.RawMessage{
 		"question-1": json.RawMessage(`{"method":"elicitation/create","params":{"message":"who?"}}`),
-		"question-2": json.RawMessage(`{"method":"roots/list"}`),
+		"question-2": json.RawMessage(`{"method":"roots/list","params":{}}`),
 	}
 	if diff := cmp.Diff(want, asked.Result.InputRequests); diff != "" || asked.Result.ResultType != "input_required" {
 		t.Fatalf("%s: -want +got\n%s", first, diff)

@@ -16,11 +16,16 @@ func (b *Bridge) translate(w http.ResponseWriter, r *http.Request, l *lane, m *m
 		return nil
 	case "subscriptions/listen":
 		return b.listen(w, r, l, m)
-	case "tools/call", "prompts/get", "resources/read": // of these a server may ask back
+	case "tools/call", "prompts/get", "resources/read":
 		if state := m.Field(m.Params, "requestState"); !state.Absent() {
 			return b.resumeExchange(w, r, m, m.Text(state))
 		}
 		if m.logLevel != "" || len(m.canBeAsked()) > 0 {
+			return b.beginExchange(w, r, l, m)
+		}
+	// A server may offer more to a client that it can ask back.
+	case "tools/list", "prompts/list", "resources/list", "resources/templates/list":
+		if len(m.canBeAsked()) > 0 {
 			return b.beginExchange(w, r, l, m)
 		}
 	// What this revision has removed. A legacy server would do it, but for all.
@@ -36,6 +41,15 @@ func questions() map[string]string {
 	return map[string]string{
 		"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots",
 	}
+}
+
+// questions returns which questions the server may ask because of the request.
+func (m *modernRequest) questions() []string {
+	switch m.Method {
+	case "tools/call", "prompts/get", "resources/read": // basic/patterns/mrtr, Supported Requests
+		return m.canBeAsked()
+	}
+	return nil
 }
 
 // canBeAsked returns which questions the client answers.
