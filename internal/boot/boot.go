@@ -226,13 +226,17 @@ func (s *start) chooseLayout(ctx context.Context, need need) (err error) {
 }
 
 // decideInit settles RUNNER_INIT: a user namespace ends with its first process,
-// and takes a parent outside of it to be made.
+// and takes a parent outside of it to be made; a stdio server has the bridge for
+// its parent.
 func (s *start) decideInit() {
-	if s.layout.way != host.WayNamespace {
+	reason := "a server in a user namespace needs a parent"
+	if s.cfg.Transport == config.Stdio {
+		reason = "somebody has to listen for a stdio server"
+	} else if s.layout.way != host.WayNamespace {
 		return
 	}
 	if s.cfg.Init == config.Off {
-		s.opts.Log.Warn("Check the configuration", "reason", "RUNNER_INIT=off is overruled: a server in a user namespace needs a parent")
+		s.opts.Log.Warn("Check the configuration", "reason", "RUNNER_INIT=off is overruled: "+reason)
 	}
 	decided := *s.cfg
 	decided.Init = config.On

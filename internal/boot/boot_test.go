@@ -201,6 +201,7 @@ func TestStopSignal(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		set   config.Switch
+		stdio config.Transport
 		way   host.Way
 		text  string
 		want  unix.Signal
@@ -212,6 +213,8 @@ func TestStopSignal(t *testing.T) {
 		{name: "a parent without one passes on", set: config.On, way: host.WayInPlace, stays: true},
 		{name: "a namespace has a parent", set: config.Auto, way: host.WayNamespace, text: "SIGINT", want: unix.SIGINT, stays: true},
 		{name: "which cannot be turned off in silence", set: config.Off, way: host.WayNamespace, text: "SIGINT", want: unix.SIGINT, stays: true, warns: true},
+		{name: "a stdio server has the bridge", set: config.Auto, stdio: config.Stdio, way: host.WayInPlace, text: "SIGINT", want: unix.SIGINT, stays: true},
+		{name: "which cannot be turned off either", set: config.Off, stdio: config.Stdio, way: host.WayMount, stays: true, warns: true},
 		{name: "without a parent nobody reads it", set: config.Auto, way: host.WayMount, text: "SIGNONE"},
 		{name: "a parent refuses what is none", set: config.On, way: host.WayMount, text: "SIGNONE", stays: true, err: `the image's StopSignal: cannot parse signal "SIGNONE"`},
 	} {
@@ -219,7 +222,7 @@ func TestStopSignal(t *testing.T) {
 			t.Parallel()
 			root, _ := openRoot(t)
 			var log bytes.Buffer
-			start := boot.NewStart(root, test.way, all, config.Config{Init: test.set}, boot.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			start := boot.NewStart(root, test.way, all, config.Config{Init: test.set, Transport: test.stdio}, boot.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 			got, stays, err := start.StopSignal(test.text)
 			if got != test.want || stays != test.stays {
 				t.Errorf("the signal is %v and a parent stays: %v, want %v and %v", got, stays, test.want, test.stays)

@@ -86,7 +86,7 @@ func imageOf(c *v1.Config) launch.Image {
 func settings(cfg *config.Config, user launch.User, home string) launch.Settings {
 	return launch.Settings{
 		Allowlist:   cfg.Mode == config.ModeAllowlist,
-		Init:        cfg.Init == config.On,
+		Init:        cfg.Init == config.On || cfg.Transport == config.Stdio,
 		Environ:     cfg.ServerEnv,
 		Passthrough: cfg.Passthrough,
 		Port:        cfg.Port,

@@ -57,7 +57,8 @@ type Settings struct {
 	Passthrough []string
 
 	// Port, Host, Transport and Path reach the server as PORT, HOST,
-	// MCP_TRANSPORT and MCP_PATH, whatever else sets these names.
+	// MCP_TRANSPORT and MCP_PATH, whatever else sets these names. To a server
+	// with the transport "stdio" they say where somebody else listens for it.
 	Port                  int
 	Host, Transport, Path string
 

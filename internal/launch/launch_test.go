@@ -391,12 +391,18 @@ func TestNewCleansTheDirectory(t *testing.T) {
 func TestNewWarns(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name string
-		img  launch.Image
-		port int
-		uid  uint32
-		want string
+		name  string
+		img   launch.Image
+		port  int
+		uid   uint32
+		stdio bool
+		want  string
 	}{
+		{
+			name: "a stdio server does not listen, wherever that would be",
+			img:  launch.Image{ExposedPorts: []string{"9000/tcp"}},
+			port: 80, uid: 1000, stdio: true,
+		},
 		{
 			name: "trap 60: a low port for an ordinary user",
 			port: 80, uid: 1000,
@@ -438,6 +444,9 @@ func TestNewWarns(t *testing.T) {
 			t.Parallel()
 			set := settings()
 			set.Port, set.User = tt.port, launch.User{UID: tt.uid, GID: tt.uid}
+			if tt.stdio {
+				set.Transport = "stdio"
+			}
 			tt.img.Cmd = []string{"server"}
 			plan, err := launch.New(tt.img, set)
 			if err != nil {

@@ -8,10 +8,10 @@ import (
 )
 
 // portWarnings says early what would otherwise be a server that nobody can
-// reach. Without a port, as when an image is only looked at, there is nothing to
-// say.
+// reach. There is nothing to say without a port, as when an image is only looked
+// at, and of a server that does not listen itself.
 func portWarnings(img Image, set Settings) []string {
-	if set.Port == 0 {
+	if set.Port == 0 || set.Transport == transportStdio {
 		return nil
 	}
 	var warnings []string
@@ -24,6 +24,9 @@ func portWarnings(img Image, set Settings) []string {
 	}
 	return warnings
 }
+
+// transportStdio is that of servers that somebody else listens for.
+const transportStdio = "stdio"
 
 // exposes returns a predicate for the forms that an image config may use:
 // "port/tcp", "port/udp" and "port", which means tcp; Docker's EXPOSE also
