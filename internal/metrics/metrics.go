@@ -29,5 +29,5 @@ func (m *Metrics) Pulled(bytes int64, took time.Duration) {}
 // ServeHTTP answers a scrape.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	fmt.Fprintf(w, "fastmcp_runner_build_info{version=%q} 1\n", m.opts.Version)
+	_, _ = fmt.Fprintf(w, "fastmcp_runner_build_info{version=%q} 1\n", m.opts.Version)
 }

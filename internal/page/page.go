@@ -5,9 +5,25 @@
 package page
 
 import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
 	"html/template"
 	"net/http"
+	"time"
 )
+
+//go:embed page.html
+var markup string
+
+//go:embed style.css
+var style string
+
+//go:embed script.js
+var script string
 
 // Options say what the page shows.
 type Options struct {
@@ -21,7 +37,8 @@ type Options struct {
 	// the token, if one is needed, and addresses the bridge by a name that is
 	// its own. Nil lets every request see them.
 	MaySeeTools func(*http.Request) bool
-	// Path is the URL path of the MCP endpoint.
+	// Path is the URL path of the MCP endpoint; empty if only HTTP+SSE is
+	// served.
 	Path string
 	// SSEPath is that of HTTP+SSE; empty if that is not served.
 	SSEPath string
@@ -31,29 +48,54 @@ type Options struct {
 	Version string
 }
 
+// page is the handler of the page.
+type page struct {
+	opts     Options
+	template *template.Template
+	policy   string
+	offers   offers
+}
+
 // New returns the handler of the page. It answers GET and HEAD, whatever the
 // path, always with 200, so that it serves platforms that wait for that.
 func New(opts Options) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !readsOnly(w, r) {
-			return
-		}
-		view := struct {
-			State  State
-			Server *Server
-			Tools  bool
-		}{opts.State(), opts.Server(), opts.MaySeeTools == nil || opts.MaySeeTools(r)}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		_ = plain.Execute(w, view) // a client that went away is no loss
-	})
+	return &page{opts: opts, template: template.Must(template.New("page").Parse(markup)), policy: policy()}
 }
 
-//nolint:gochecknoglobals // a template is parsed once and does not change
-var plain = template.Must(template.New("page").Parse(`<!doctype html><title>FastMCP Runner</title>
-<p>{{.State.Status}} {{.State.Phase}} {{.State.Read}}/{{.State.Total}} {{.State.Reason}}
-{{with .Server}}<h1>{{.Name}} {{.Version}}</h1>{{if $.Tools}}{{range .Tools}}<h2>{{.Name}}</h2><p>{{.Description}}{{end}}{{end}}{{end}}
-`))
+// policy is the Content-Security-Policy: nothing but our own style and script
+// runs, and nothing is loaded but the page itself. Hugging Face shows a Space
+// in a frame.
+func policy() string {
+	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src data:; connect-src 'self'; "+
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'self' https://huggingface.co", hash(style), hash(script))
+}
+
+func hash(source string) string {
+	sum := sha256.Sum256([]byte(source))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// ServeHTTP shows the page.
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !readsOnly(w, r) {
+		return
+	}
+	var body bytes.Buffer
+	if err := p.template.Execute(&body, p.view(r)); err != nil {
+		panic("internal error: " + err.Error())
+	}
+	sum := sha256.Sum256(body.Bytes())
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", p.policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Authorization")
+	// The script of the page asks with it whether anything has changed.
+	h.Set("ETag", `"`+hex.EncodeToString(sum[:8])+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body.Bytes()))
+}
 
 // Off returns the handler that stands in for the page when it is switched off:
 // a line of text, always with 200.
