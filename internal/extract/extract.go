@@ -86,12 +86,10 @@ func Extract(ctx context.Context, root *rootfs.Root, layers []Layer, opts Option
 	if err := x.keepLinks(); err != nil {
 		return x.report, fmt.Errorf("cannot look at the links of the root: %w", err)
 	}
-	next := openAhead(ctx, layers, 0)
-	defer func() { next.stop() }()
+	blobs := openBlobs(ctx, layers)
+	defer blobs.stop()
 	for i := range layers {
-		blob := next
-		next = openAhead(ctx, layers, i+1)
-		if err := x.apply(ctx, i, blob); err != nil {
+		if err := x.apply(ctx, i, blobs.take()); err != nil {
 			return x.report, fmt.Errorf("cannot extract layer %d of %d (%s): %w", i+1, len(layers), layers[i].Digest, err)
 		}
 	}

@@ -166,7 +166,7 @@ func (x *extraction) fetchContent(ctx context.Context, wanted map[string][]strin
 func (x *extraction) fetchFrom(ctx context.Context, i int, wanted map[string][]string) (links map[string]string, err error) {
 	got := map[string]bool{}
 	links = map[string]string{}
-	_, err = x.read(ctx, openAhead(ctx, x.layers, i), layer.Usage{}, func(ent layer.Entry, content *layer.Reader) error {
+	_, err = x.read(ctx, openBlob(ctx, x.layers[i]), layer.Usage{}, func(ent layer.Entry, content *layer.Reader) error {
 		x.dirs.trim()
 		p, err := x.locate(ent.Path)
 		if err != nil {
