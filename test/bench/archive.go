@@ -48,14 +48,11 @@ func archive(source string) content {
 			return err
 		}
 		defer f.Close()
-		return copyArchive(w, f, every)
+		return copyArchive(w, f, named)
 	}
 }
 
-// every keeps all entries.
-func every(*tar.Header) bool { return true }
-
-// filter leaves out the entries that keep does not want.
+// filter leaves out the entries that keep, which may change them, does not want.
 func (c content) filter(keep func(*tar.Header) bool) content {
 	return func(w *tar.Writer) error {
 		r, pipe := io.Pipe()
@@ -65,8 +62,14 @@ func (c content) filter(keep func(*tar.Header) bool) content {
 	}
 }
 
-// copyArchive copies the entries of another archive that keep wants. The root
-// itself is left out, as builders of images do.
+// named keeps every entry but the root itself, which builders of images leave
+// out, and takes the dot off the names.
+func named(hdr *tar.Header) bool {
+	hdr.Name, hdr.Linkname = strings.TrimPrefix(hdr.Name, "./"), strings.TrimPrefix(hdr.Linkname, "./")
+	return hdr.Name != ""
+}
+
+// copyArchive copies the entries of another archive that keep wants.
 func copyArchive(w *tar.Writer, from io.Reader, keep func(*tar.Header) bool) error {
 	r := tar.NewReader(from)
 	for {
@@ -77,9 +80,7 @@ func copyArchive(w *tar.Writer, from io.Reader, keep func(*tar.Header) bool) err
 		if err != nil {
 			return err
 		}
-		hdr.Name = strings.TrimPrefix(hdr.Name, "./")
-		hdr.Linkname = strings.TrimPrefix(hdr.Linkname, "./")
-		if hdr.Name == "" || !keep(hdr) {
+		if !keep(hdr) {
 			continue
 		}
 		if err := w.WriteHeader(hdr); err != nil {

@@ -54,9 +54,32 @@ func beside(base, tools string) content {
 			return err
 		}
 		return tree("", tools).filter(func(hdr *tar.Header) bool {
+			if !merged(hdr) {
+				return false
+			}
 			return hdr.Typeflag == tar.TypeDir || !had[hdr.Name] || strings.HasPrefix(hdr.Name, newer)
 		})(w)
 	}
+}
+
+// merged names what lies below /bin, /lib, /lib64 and /sbin by where it is
+// found since these are links into /usr, which they must remain.
+func merged(hdr *tar.Header) (keep bool) {
+	usr := func(name string) string {
+		if first, _, below := strings.Cut(name, "/"); below && slices.Contains([]string{"bin", "lib", "lib64", "sbin"}, first) {
+			return "usr/" + name
+		}
+		return name
+	}
+	switch hdr.Name {
+	case "bin/", "lib/", "lib64/", "sbin/":
+		return false
+	}
+	hdr.Name = usr(hdr.Name)
+	if hdr.Typeflag == tar.TypeLink {
+		hdr.Linkname = usr(hdr.Linkname)
+	}
+	return true
 }
 
 // application is a small layer that changes the ones below it.
@@ -94,7 +117,7 @@ func fat(from layers) (layers, error) {
 		return []content{func(w *tar.Writer) error {
 			flat := mutate.Extract(img)
 			defer flat.Close()
-			return copyArchive(w, flat, every)
+			return copyArchive(w, flat, named)
 		}}, nil
 	})
 }
@@ -134,7 +157,7 @@ func (b blob) entries() content {
 			return err
 		}
 		defer r.Close()
-		return copyArchive(w, r, every)
+		return copyArchive(w, r, named)
 	}
 }
 
