@@ -1,7 +1,6 @@
 package layer
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -25,45 +24,60 @@ const (
 // with --long and reads without further options.
 const maxZstdWindow = 128 << 20
 
-const blobBuffer = 64 << 10
-
-// How far the decoder is ahead of who reads the entries: enough to hide that
-// files take unequal time to write.
+// How far the decoder is ahead of who reads the entries, and of who writes their
+// content: enough to hide that files take unequal time to write.
 const (
-	aheadBlocks  = 4
-	aheadBuffer  = 512 << 10
-	aheadBuffers = 4
+	aheadBlocks = 4
+	zstdBuffer  = 512 << 10
+	plainBuffer = 128 << 10
 )
+
+// decoder is the content of a blob, decompressed in a goroutine of its own
+// because that costs as much as writing the files.
+type decoder struct {
+	*ahead.Reader
+
+	release func() // what the decoder holds beside the buffers
+}
+
+// close ends the decoder. It waits for a read from the blob that is under way.
+func (d *decoder) close() error {
+	err := d.Close()
+	d.release()
+	return err
+}
 
 // decompress returns the content of blob, whose compression it recognises by
 // the first bytes, because media types are often wrong. The content reaches
-// io.EOF only where the blob does. Decompression goes on in a goroutine of its
-// own while the content is read, since it costs as much as writing the files.
-func decompress(blob io.Reader) (io.ReadCloser, error) {
-	buffered := bufio.NewReaderSize(blob, blobBuffer)
-	head, err := buffered.Peek(len(zstdMagic))
-	switch {
-	case err != nil && !isEnd(err):
+// io.EOF only where the blob does.
+func decompress(blob *blobReader) (*decoder, error) {
+	head := make([]byte, len(zstdMagic))
+	n, _ := io.ReadFull(blob, head) // its error may stand for the end of a short blob
+	if err := blob.ended(); err != nil && !isEnd(err) {
 		return nil, err
-	case bytes.HasPrefix(head, []byte(gzipMagic)):
-		return inflateAhead(buffered), nil
-	case isZstd(head):
-		return newZstdReader(buffered)
 	}
-	return io.NopCloser(buffered), nil
+	head = head[:n]
+	whole := io.MultiReader(bytes.NewReader(head), blob)
+	switch {
+	case bytes.HasPrefix(head, []byte(gzipMagic)):
+		return inflateAhead(whole), nil
+	case isZstd(head):
+		return zstdAhead(whole)
+	}
+	return &decoder{ahead.NewReader(ahead.Buffers(aheadBlocks, plainBuffer), ahead.Copy(whole)), func() {}}, nil
 }
 
 // inflateAhead decompresses gzip into blocks that are handed on without a copy.
-func inflateAhead(blob io.Reader) io.ReadCloser {
+func inflateAhead(blob io.Reader) *decoder {
 	z := inflate.NewReader(blob)
 	blocks := make([]*inflate.Block, aheadBlocks)
 	for i := range blocks {
 		blocks[i] = new(inflate.Block)
 	}
-	return ahead.NewReader(blocks, func(b *inflate.Block) ([]byte, error) {
+	return &decoder{ahead.NewReader(blocks, func(b *inflate.Block) ([]byte, error) {
 		err := z.Fill(b)
 		return b.Bytes(), err
-	})
+	}), func() {}}
 }
 
 func isZstd(head []byte) bool {
@@ -71,36 +85,20 @@ func isZstd(head []byte) bool {
 		len(head) == len(zstdMagic) && head[0]&0xf0 == 0x50 && string(head[1:]) == skippableTail
 }
 
-// zstdReader reads frames up to the end of the blob.
-type zstdReader struct {
-	*ahead.Reader
-
-	decoder *zstd.Decoder
-}
-
-func newZstdReader(blob io.Reader) (io.ReadCloser, error) {
-	decoder, err := zstd.NewReader(blob,
+// zstdAhead decompresses Zstandard frames up to the end of the blob.
+func zstdAhead(blob io.Reader) (*decoder, error) {
+	z, err := zstd.NewReader(blob,
 		zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderMaxWindow(maxZstdWindow),
 		zstd.WithDecoderMaxMemory(maxZstdWindow))
 	if err != nil {
 		return nil, err
 	}
-	return zstdReader{ahead.NewReader(ahead.Buffers(aheadBuffers, aheadBuffer), ahead.Copy(decoder)), decoder}, nil
-}
-
-// Read reads the content of all frames.
-func (z zstdReader) Read(p []byte) (int, error) {
-	n, err := z.Reader.Read(p)
-	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		err = fmt.Errorf("zstd: a frame needs more than %d bytes of memory: %w", maxZstdWindow, err)
-	}
-	return n, err
-}
-
-// Close releases the decoder, once nothing reads from it.
-func (z zstdReader) Close() error {
-	err := z.Reader.Close()
-	z.decoder.Close()
-	return err
+	return &decoder{ahead.NewReader(ahead.Buffers(aheadBlocks, zstdBuffer), func(b []byte) ([]byte, error) {
+		n, err := z.Read(b)
+		if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+			err = fmt.Errorf("zstd: a frame needs more than %d bytes of memory: %w", maxZstdWindow, err)
+		}
+		return b[:n], err
+	}), z.Close}, nil
 }

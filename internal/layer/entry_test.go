@@ -201,7 +201,7 @@ func TestRefusedEntries(t *testing.T) {
 		{
 			"trap 14: a PAX name with a NUL byte",
 			join(member{name: "before"}.bytes(), pax("path", "a\x00b"), member{name: "x"}.bytes()),
-			`cannot read the header after entry "before": archive/tar: invalid tar header`,
+			`cannot read the header after entry "before": invalid tar header: an extended header has a record that is none`,
 		},
 		{"trap 15: a hard link to outside", member{name: "h", flag: '1', link: "../x"}.bytes(), `entry "h": hard link target "../x": the name leaves the root`},
 		{"trap 15: a hard link to the root", member{name: "h", flag: '1', link: "./"}.bytes(), `entry "h": hard link target "./": it is the root`},
@@ -218,8 +218,8 @@ func TestRefusedEntries(t *testing.T) {
 			join(gnuLong('L', deep), member{name: "x"}.bytes()),
 			`entry "` + deep[:256] + `"... (4097 bytes): file name too long: it has more than 4095 bytes`,
 		},
-		{"trap 30: an extended header of more than a megabyte", pax("comment", strings.Repeat("x", 1<<20)), `cannot read the header of the first entry: an extended header of more than 1048576 bytes: archive/tar: header field too long`},
-		{"a member after a single zero block", join(member{name: "a"}.bytes(), make([]byte, blockSize), member{name: "b"}.bytes()), `cannot read the header after entry "a": archive/tar: invalid tar header`},
+		{"trap 30: an extended header of more than a megabyte", pax("comment", strings.Repeat("x", 1<<20)), `cannot read the header of the first entry: an extended header of more than 1048576 bytes`},
+		{"a member after a single zero block", join(member{name: "a"}.bytes(), make([]byte, blockSize), member{name: "b"}.bytes()), `cannot read the header after entry "a": invalid tar header: a single block of zeros before it`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -27,11 +27,17 @@ func cleanPath(name string) (string, error) {
 	case strings.IndexByte(name, 0) >= 0:
 		return "", errors.New("the name holds a NUL byte")
 	}
-	depth := 0
-	for component := range strings.SplitSeq(name, "/") {
+	// Most names are clean but for what tar(1) puts around them.
+	clean := strings.TrimSuffix(strings.TrimPrefix(name, "./"), "/")
+	depth, tidy := 0, true
+	for rest, more := clean, clean != ""; more; {
+		var component string
+		component, rest, more = strings.Cut(rest, "/")
 		switch {
 		case component == "" || component == ".":
+			tidy = false
 		case component == "..":
+			tidy = false
 			depth--
 		case len(component) > maxComponent:
 			return "", fmt.Errorf("file name too long: an element has more than %d bytes", maxComponent)
@@ -42,7 +48,9 @@ func cleanPath(name string) (string, error) {
 			return "", errors.New("the name leaves the root")
 		}
 	}
-	clean := path.Clean("/" + name)[1:]
+	if !tidy {
+		clean = path.Clean("/" + clean)[1:]
+	}
 	if len(clean) > maxPath {
 		return "", fmt.Errorf("file name too long: it has more than %d bytes", maxPath)
 	}

@@ -6,16 +6,10 @@
 package layer
 
 import (
-	"archive/tar"
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 )
-
-// streamBuffer is enough to read headers in few steps; reads that are longer
-// pass by the buffer.
-const streamBuffer = 8 * blockSize
 
 // errClosed is what a Reader answers after Close.
 var errClosed = errors.New("the layer's reader is closed")
@@ -25,13 +19,14 @@ type Reader struct {
 	blob    *blobReader
 	lim     Limits
 	used    Usage
-	meter   *meter
-	decoder io.Closer     // set by the first Next
-	stream  *bufio.Reader // the decompressed layer, from the meter
-	tar     *tar.Reader   // reads from stream
-	last    string        // the name in the last header, for errors about the next
+	decoder *decoder // nil before the first Next and after Close
+	stream  stream   // what it puts out
+	archive archive  // the members in stream
+	last    string   // the name in the last header, for errors about the next
 	current Entry
 	err     error // sticky
+
+	unread Chunk // what Read has begun to deliver
 }
 
 // NewReader returns a Reader of the layer whose compressed form is blob. It
@@ -39,12 +34,14 @@ type Reader struct {
 // with an error other than io.EOF; Reader hands that error on as it is.
 func NewReader(blob io.Reader, lim Limits) *Reader {
 	lim = lim.withDefaults()
-	return &Reader{
-		blob:  &blobReader{r: blob},
-		lim:   lim,
-		used:  lim.Used,
-		meter: &meter{limit: lim.Bytes, used: lim.Used.Bytes},
+	r := &Reader{
+		blob:   &blobReader{r: blob},
+		lim:    lim,
+		used:   lim.Used,
+		stream: stream{limit: lim.Bytes, arrived: lim.Used.Bytes},
 	}
+	r.archive.stream = &r.stream
+	return r
 }
 
 // Next skips what is left of the current entry and returns the next one. It
@@ -54,28 +51,14 @@ func (r *Reader) Next() (Entry, error) {
 	if r.err != nil {
 		return Entry{}, r.err
 	}
+	r.unread.Release()
+	r.unread = Chunk{}
 	ent, err := r.next()
 	if err != nil {
 		return Entry{}, r.fail(err)
 	}
 	r.current = ent
 	return ent, nil
-}
-
-// Read reads the content of the current entry if it is a File, holes as
-// zeros. Any other kind has none.
-func (r *Reader) Read(p []byte) (int, error) {
-	if r.err != nil {
-		return 0, r.err
-	}
-	if r.current.Kind != File {
-		return 0, io.EOF
-	}
-	n, err := r.tar.Read(p)
-	if err != nil && !isEnd(err) {
-		err = r.fail(fmt.Errorf("cannot read the content: %w", err))
-	}
-	return n, err
 }
 
 // Close releases the decoder. It does not close the blob, but waits for a read
@@ -87,14 +70,14 @@ func (r *Reader) Close() error {
 	}
 	decoder := r.decoder
 	r.decoder = nil
-	return decoder.Close()
+	return decoder.close()
 }
 
 // Used returns what counts against the limits so far, including Limits.Used
 // and the whole of the current entry.
 func (r *Reader) Used() Usage {
 	return Usage{
-		Bytes:   max(r.used.Bytes, r.meter.used),
+		Bytes:   max(r.used.Bytes, r.stream.used()),
 		Entries: r.used.Entries,
 	}
 }
@@ -111,22 +94,22 @@ func (r *Reader) fail(err error) error {
 }
 
 func (r *Reader) next() (Entry, error) {
-	if r.tar == nil {
+	if r.decoder == nil {
 		if err := r.open(); err != nil {
 			return Entry{}, err
 		}
 	}
 	for {
-		hdr, err := r.nextHeader()
+		m, err := r.nextMember()
 		if err != nil {
 			return Entry{}, err
 		}
-		ent, ok, err := newEntry(hdr)
+		ent, ok, err := newEntry(m)
 		if err == nil && ok {
-			err = r.countContent(ent)
+			err = r.countContent(&ent)
 		}
 		if err != nil {
-			return Entry{}, fmt.Errorf("entry %s: %w", quote(hdr.Name), err)
+			return Entry{}, fmt.Errorf("entry %s: %w", quote(m.name), err)
 		}
 		if ok {
 			return ent, nil
@@ -134,45 +117,36 @@ func (r *Reader) next() (Entry, error) {
 	}
 }
 
-// open recognises the compression and makes sure that a tar archive is below.
-func (r *Reader) open() error {
-	decoder, err := decompress(r.blob)
-	if err != nil {
+// open recognises the compression.
+func (r *Reader) open() (err error) {
+	if r.decoder, err = decompress(r.blob); err != nil {
 		return fmt.Errorf("cannot decompress the layer: %w", err)
 	}
-	r.decoder = decoder
-	r.meter.r = decoder
-	r.stream = bufio.NewReaderSize(r.meter, streamBuffer)
-	if err := checkTar(r.stream); err != nil {
-		return err
-	}
-	r.tar = tar.NewReader(r.stream)
+	r.stream.source = r.decoder.Reader
 	return nil
 }
 
-// nextHeader returns the header of the next member and counts it.
-func (r *Reader) nextHeader() (*tar.Header, error) {
-	hdr, err := r.tar.Next()
+// nextMember returns the next member of the archive and counts it.
+func (r *Reader) nextMember() (*member, error) {
+	m, err := r.archive.next()
 	if isEnd(err) {
 		return nil, r.drain()
 	}
-	// GODEBUG=tarinsecurepath=0 makes archive/tar refuse names that newEntry
-	// cleans; the header is valid beside this error.
-	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
-		return nil, fmt.Errorf("cannot read the header %s: %w", r.position(), explainHeader(err))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the header %s: %w", r.position(), err)
 	}
 	if r.used.Entries >= r.lim.Entries {
 		return nil, fmt.Errorf("%w: more than %d", ErrTooManyEntries, r.lim.Entries)
 	}
 	r.used.Entries++
-	r.last = hdr.Name
-	return hdr, nil
+	r.last = m.name
+	return m, nil
 }
 
 // drain reads what follows the archive's end, such as the padding that GNU tar
 // writes, and returns io.EOF when the blob itself has ended.
 func (r *Reader) drain() error {
-	if _, err := io.Copy(io.Discard, r.stream); err != nil {
+	if err := r.stream.drain(); err != nil {
 		return fmt.Errorf("cannot read to the layer's end: %w", err)
 	}
 	// Every decoder should be at the blob's end now. Whether the digest was
@@ -185,7 +159,7 @@ func (r *Reader) drain() error {
 
 // countContent counts a File's content, holes included, before any of it is
 // read: a sparse file can claim far more than the stream holds.
-func (r *Reader) countContent(ent Entry) error {
+func (r *Reader) countContent(ent *Entry) error {
 	if ent.Size > r.lim.Bytes-r.used.Bytes {
 		return fmt.Errorf("it has %d bytes: %w", ent.Size, tooManyBytes(r.lim.Bytes))
 	}
