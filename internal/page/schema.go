@@ -18,8 +18,8 @@ const (
 	maxNesting = 3
 	// maxRefs bounds how many references to definitions are followed at once.
 	maxRefs = 8
-	// maxWork bounds how many bytes of one schema are parsed in all: the
-	// definitions of a small one may refer to one another without end.
+	// maxWork bounds how many bytes are parsed for one schema: the definitions
+	// of a small one may refer to one another without end.
 	maxWork = 2 << 20
 	// maxChoices bounds the choices of an argument that are shown.
 	maxChoices = 24
@@ -109,8 +109,8 @@ type reader struct {
 // readArguments returns the arguments that a schema describes, and whether
 // there are more.
 func readArguments(text json.RawMessage, b *budget) (found []argument, more bool) {
-	if len(text) > maxSchema {
-		return nil, true
+	if len(text) > maxSchema || b.texts <= 0 || b.schemas <= 0 {
+		return nil, len(text) > 0
 	}
 	r := reader{budget: b}
 	r.root = r.parse(text)
@@ -124,6 +124,7 @@ func (r *reader) parse(text json.RawMessage) schema {
 	if r.work += len(text); r.work > maxWork {
 		return s
 	}
+	r.budget.schemas -= len(text)
 	// What is wrong is left out; encoding/json reads the rest all the same.
 	_ = json.Unmarshal(text, &s)
 	return s

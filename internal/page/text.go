@@ -7,18 +7,25 @@ import (
 	"unicode/utf8"
 )
 
-// budget is how many bytes of a server's texts may still be shown: all of
-// them together are bounded, since each of many tools may have many arguments.
-type budget int
+const (
+	// maxTexts bounds the texts of one server that are shown, in bytes.
+	maxTexts = 256 << 10
+	// maxSchemas bounds what is parsed of the schemas of one server, in bytes.
+	maxSchemas = 16 << 20
+)
 
-// maxTexts bounds the texts of one server, in bytes.
-const maxTexts = 256 << 10
+// budget is what may still be spent on one server: each text of it is bounded,
+// but it may have many tools with many arguments.
+type budget struct {
+	texts   int // bytes to show
+	schemas int // bytes to parse
+}
 
 // take returns a text as it is shown, cut to limit bytes and to what the
 // budget still has.
 func (b *budget) take(text string, limit int) string {
-	text = cut(strings.TrimSpace(text), min(limit, int(*b)))
-	*b -= budget(len(text))
+	text = cut(strings.TrimSpace(text), max(0, min(limit, b.texts)))
+	b.texts -= len(text)
 	return text
 }
 

@@ -77,7 +77,7 @@ type tool struct {
 
 // newOffer reads what a server says of itself.
 func newOffer(s *Server) *offer {
-	b := budget(maxTexts)
+	b := budget{texts: maxTexts, schemas: maxSchemas}
 	o := &offer{name: b.take(s.Title, 100), instructions: b.take(s.Instructions, 4<<10)}
 	if name := b.take(s.Name, 100); o.name == "" {
 		o.name = name
