@@ -29,7 +29,7 @@ func (m *Message) With(edits ...Edit) Message {
 		done = e.At.End
 	}
 	raw.Write(m.Raw[done:])
-	edited, err := read(raw.Bytes())
+	edited, err := Parse(raw.Bytes())
 	if err != nil {
 		panic("internal error: an edit broke a message: " + err.Error())
 	}

@@ -6,15 +6,12 @@
 package jsonrpc
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // SubscriptionKey is the key of _meta that names the subscription which a
@@ -87,26 +84,23 @@ func invalid(format string, args ...any) error {
 // its tokens, which would end the message on a stdio transport, become spaces
 // in place; JSON has none anywhere else.
 func Parse(raw []byte) (Message, error) {
-	raw, err := valid(raw)
-	if err != nil {
-		return Message{}, err
-	}
-	return read(raw)
+	s := scanner{raw: raw}
+	return s.message()
 }
 
 // ParseBatch reads a message, or an array of messages (MCP 2025-03-26,
 // basic/index, Batching); batch says that it was an array.
 func ParseBatch(raw []byte) (messages []Message, batch bool, err error) {
-	raw, err = valid(raw)
-	if err != nil {
-		return nil, false, err
-	}
-	if raw[0] != '[' {
-		m, err := read(raw)
+	s := scanner{raw: raw}
+	if s.space(); s.peek() != '[' {
+		m, err := s.message()
 		return []Message{m}, false, err
 	}
-	for at := range elements(raw, Span{0, len(raw)}) {
-		m, err := read(raw[at.Start:at.End:at.End])
+	if !s.whole(nil) {
+		return nil, false, errNotJSON()
+	}
+	for at := range elements(s.raw, Span{0, len(s.raw)}) {
+		m, err := Parse(s.raw[at.Start:at.End:at.End])
 		if err != nil {
 			return nil, true, err
 		}
@@ -118,45 +112,52 @@ func ParseBatch(raw []byte) (messages []Message, batch bool, err error) {
 	return messages, true, nil
 }
 
-// valid returns the JSON text without space around it and on one line.
-func valid(raw []byte) ([]byte, error) {
-	if !json.Valid(raw) {
-		return nil, &Error{Code: CodeParse, Text: "the message is not JSON"}
-	}
-	// Servers that decode strictly, as Python does, end at the first wrong byte.
-	if !utf8.Valid(raw) {
-		return nil, &Error{Code: CodeParse, Text: "the message is not UTF-8"}
-	}
-	raw = bytes.TrimSpace(raw)
-	for _, c := range []byte("\r\n") {
-		for i := bytes.IndexByte(raw, c); i >= 0; i = bytes.IndexByte(raw, c) {
-			raw[i] = ' '
-		}
-	}
-	return raw, nil
+// Servers that decode strictly, as Python does, end at the first byte that is
+// not UTF-8.
+func errNotJSON() error {
+	return &Error{Code: CodeParse, Text: "the message is not JSON in UTF-8"}
 }
 
-// read reads the envelope of what is valid JSON.
-func read(raw []byte) (Message, error) {
-	if raw[0] != '{' {
-		return Message{}, invalid("the message is not a JSON object")
-	}
-	m := Message{Raw: raw}
-	var version, method Span
-	err := readMembers(raw, Span{0, len(raw)}, map[string]*Span{
-		"jsonrpc": &version, "id": &m.ID, "method": &method,
-		"params": &m.Params, "result": &m.Result, "error": &m.Error,
+// The members of a message.
+const (
+	versionMember = iota
+	idMember
+	methodMember
+	paramsMember
+	resultMember
+	errorMember
+	allMembers
+)
+
+// message reads a message.
+func (s *scanner) message() (Message, error) {
+	names := [allMembers]string{"jsonrpc", "id", "method", "params", "result", "error"}
+	var values [allMembers]Span
+	var fault error
+	ok := s.whole(func(name, value Span) {
+		if fault == nil {
+			fault = note(s.raw[name.Start:name.End], value, names[:], values[:])
+		}
 	})
-	if err != nil {
-		return Message{}, err
+	switch {
+	case !ok:
+		return Message{}, errNotJSON()
+	case s.raw[0] != '{':
+		return Message{}, invalid("the message is not a JSON object")
+	case fault != nil:
+		return Message{}, fault
 	}
-	if string(m.Bytes(version)) != `"2.0"` {
+	m := Message{
+		Raw: s.raw, ID: values[idMember],
+		Params: values[paramsMember], Result: values[resultMember], Error: values[errorMember],
+	}
+	if string(m.Bytes(values[versionMember])) != `"2.0"` {
 		return Message{}, invalid(`the message lacks "jsonrpc": "2.0"`)
 	}
-	if string(m.Bytes(m.ID)) == "null" && method.Absent() {
+	if string(m.Bytes(m.ID)) == "null" && values[methodMember].Absent() {
 		m.ID = Span{}
 	}
-	if err := m.classify(method); err != nil {
+	if err := m.classify(values[methodMember]); err != nil {
 		return Message{}, err
 	}
 	return m, m.readReferences()
@@ -195,21 +196,40 @@ func (m *Message) readReferences() error {
 	if !m.isObject(body) {
 		return nil
 	}
-	var meta, token Span
-	wanted := map[string]*Span{"_meta": &meta}
+	// The second is looked for in some notifications only.
+	names, values := [2]string{"_meta"}, [2]Span{}
+	wanted := 2
 	switch m.Method {
 	case "notifications/progress":
-		wanted["progressToken"] = &m.Token
+		names[1] = "progressToken"
 	case "notifications/cancelled":
-		wanted["requestId"] = &m.Cancels
+		names[1] = "requestId"
+	default:
+		wanted = 1
 	}
-	if err := readMembers(m.Raw, body, wanted); err != nil || !m.isObject(meta) {
+	if err := find(m.Raw, body, names[:wanted], values[:]); err != nil {
 		return err
 	}
-	err := readMembers(m.Raw, meta, map[string]*Span{"progressToken": &token, SubscriptionKey: &m.Subscription})
-	if m.Kind == Request {
-		m.Token = token
+	switch m.Method {
+	case "notifications/progress":
+		m.Token = values[1]
+	case "notifications/cancelled":
+		m.Cancels = values[1]
 	}
+	if !m.isObject(values[0]) {
+		return nil
+	}
+	return m.readMeta(values[0])
+}
+
+// readMeta reads the _meta of a message.
+func (m *Message) readMeta(meta Span) error {
+	names, values := [2]string{"progressToken", SubscriptionKey}, [2]Span{}
+	err := find(m.Raw, meta, names[:], values[:])
+	if m.Kind == Request {
+		m.Token = values[0]
+	}
+	m.Subscription = values[1]
 	return err
 }
 
@@ -249,7 +269,7 @@ func (m *Message) Field(at Span, name string) Span {
 		return Span{}
 	}
 	for key, value := range members(m.Raw, at) {
-		if key == name {
+		if string(nameIn(m.Raw[key.Start:key.End])) == name {
 			return value
 		}
 	}
@@ -265,13 +285,19 @@ func (m *Message) Elements(at Span) []Span {
 	return slices.Collect(elements(m.Raw, at))
 }
 
-// Members yields the members of an object in the message; none if at is no
-// object.
+// Members yields the members of an object in the message, by their names; none
+// if at is no object.
 func (m *Message) Members(at Span) iter.Seq2[string, Span] {
-	if !m.isObject(at) {
-		return func(func(string, Span) bool) {}
+	return func(yield func(string, Span) bool) {
+		if !m.isObject(at) {
+			return
+		}
+		for key, value := range members(m.Raw, at) {
+			if !yield(string(nameIn(m.Raw[key.Start:key.End])), value) {
+				return
+			}
+		}
 	}
-	return members(m.Raw, at)
 }
 
 // Text returns the string that stands at a place of the message; empty if

@@ -10,39 +10,60 @@ import (
 // The functions of this file walk over JSON whose validity has been checked.
 // On anything else they find nonsense, but they end and stay inside of it.
 
-// readMembers finds wanted members of the object at a place.
-//
-// A name that stands there twice is refused, as is one that differs only in
-// case: decoders disagree about which of them counts, and what we read must be
-// what the other side reads.
-func readMembers(raw []byte, object Span, wanted map[string]*Span) error {
+// find looks for members of the object at a place, by their names, and notes
+// where their values are.
+func find(raw []byte, object Span, names []string, values []Span) error {
 	for name, value := range members(raw, object) {
-		at, ok := wanted[name]
-		if !ok {
-			for other := range wanted {
-				if strings.EqualFold(name, other) {
-					return invalid("the message has %q, which is written %q", name, other)
-				}
-			}
-			continue
+		if err := note(raw[name.Start:name.End], value, names, values); err != nil {
+			return err
 		}
-		if !at.Absent() {
-			return invalid("the message has %q twice", name)
-		}
-		*at = value
 	}
 	return nil
 }
 
-// members yields the members of the object at a place.
-func members(raw []byte, object Span) iter.Seq2[string, Span] {
+// note notes where the value of a member is, if it is looked for.
+//
+// A name that stands there twice is refused, as is one that differs only in
+// case: decoders disagree about which of them counts, and what we read must be
+// what the other side reads.
+func note(quoted []byte, value Span, names []string, values []Span) error {
+	name := nameIn(quoted)
+	for i, wanted := range names {
+		if string(name) != wanted {
+			continue
+		}
+		if !values[i].Absent() {
+			return invalid("the message has %q twice", wanted)
+		}
+		values[i] = value
+		return nil
+	}
+	for _, wanted := range names {
+		if strings.EqualFold(string(name), wanted) {
+			return invalid("the message has %q, which is written %q", name, wanted)
+		}
+	}
+	return nil
+}
+
+// nameIn returns a name without its quotes and escapes; empty if it is cut off.
+func nameIn(quoted []byte) []byte {
+	if len(quoted) < 2 || bytes.IndexByte(quoted, '\\') >= 0 {
+		return []byte(unquote(quoted))
+	}
+	return quoted[1 : len(quoted)-1]
+}
+
+// members yields the members of the object at a place: where their names, with
+// the quotes, and their values are.
+func members(raw []byte, object Span) iter.Seq2[Span, Span] {
 	raw = raw[:object.End]
-	return func(yield func(string, Span) bool) {
+	return func(yield func(name, value Span) bool) {
 		for i := skipPunctuation(raw, object.Start+1); i < len(raw) && raw[i] == '"'; {
 			nameEnd := skipValue(raw, i)
 			value := skipPunctuation(raw, nameEnd)
 			end := skipValue(raw, value)
-			if end == value || !yield(unquote(raw[i:nameEnd]), Span{value, end}) {
+			if end == value || !yield(Span{i, nameEnd}, Span{value, end}) {
 				return
 			}
 			i = skipPunctuation(raw, end)
