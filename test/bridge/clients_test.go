@@ -3,7 +3,6 @@ package bridge_test
 import (
 	"context"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,27 +12,23 @@ import (
 	"github.com/drengskapur/fastmcp-runner/test/packages"
 )
 
-var everything = sync.OnceValues(func() (string, error) {
-	return packages.NPM(context.Background(), mcpclients.EverythingPackage+"@"+mcpclients.EverythingVersion)
-})
-
-// startEverything serves the reference server.
-func startEverything(t *testing.T) *bridge {
+// nodeServer returns the command of a server that npm has.
+func nodeServer(t *testing.T, name, version string, args ...string) []string {
 	t.Helper()
-	node, err := node()
+	node, err := packages.Node(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := everything()
+	dir, err := packages.NPM(t.Context(), name+"@"+version)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return start(t, nil, node, filepath.Join(dir, "node_modules", mcpclients.EverythingPackage, "dist", "index.js"), "stdio")
+	return append([]string{node, filepath.Join(dir, "node_modules", name, "dist", "index.js")}, args...)
 }
 
 func TestRealClientsGetEverything(t *testing.T) {
 	t.Parallel()
-	b := startEverything(t)
+	b := start(t, nil, nodeServer(t, mcpclients.EverythingPackage, mcpclients.EverythingVersion, "stdio")...)
 	for _, tt := range []struct {
 		name string
 		take func(context.Context) (mcpclients.Tour, error)
@@ -54,10 +49,39 @@ func TestRealClientsGetEverything(t *testing.T) {
 			func(ctx context.Context) (mcpclients.Tour, error) { return mcpclients.GoSDKOverSSE(ctx, b.base+"/sse") },
 			mcpclients.Everything(mcpclients.Resume),
 		},
+		{
+			"FastMCP with a session",
+			func(ctx context.Context) (mcpclients.Tour, error) { return mcpclients.FastMCP(ctx, b.url, "legacy") },
+			mcpclients.Everything(),
+		},
+		{
+			"FastMCP without sessions",
+			func(ctx context.Context) (mcpclients.Tour, error) { return mcpclients.FastMCP(ctx, b.url, "auto") },
+			mcpclients.Everything(mcpclients.Update, mcpclients.Resume),
+		},
+		{
+			"FastMCP, HTTP+SSE",
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.FastMCPOverSSE(ctx, b.base+"/sse")
+			},
+			mcpclients.Everything(mcpclients.Resume),
+		},
+		{
+			"the inspector",
+			func(ctx context.Context) (mcpclients.Tour, error) { return mcpclients.Inspector(ctx, b.url, "http") },
+			mcpclients.Inspected(),
+		},
+		{
+			"the inspector, HTTP+SSE",
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.Inspector(ctx, b.base+"/sse", "sse")
+			},
+			mcpclients.Inspected(),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			got, err := tt.take(ctx)
 			if err != nil {

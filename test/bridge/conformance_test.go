@@ -30,13 +30,6 @@ const conformanceServer = "github.com/modelcontextprotocol/go-sdk/conformance/ev
 var (
 	modernServer = compiled(".", conformanceServer, "modern-server")
 	legacyServer = compiled(filepath.Join("testdata", "legacy"), conformanceServer, "legacy-server")
-
-	node   = sync.OnceValues(func() (string, error) { return packages.Node(context.Background()) })
-	suites = sync.OnceValues(func() (string, error) {
-		return packages.NPM(context.Background(),
-			"suite-0.1@npm:@modelcontextprotocol/conformance@0.1.16",
-			"suite-0.2@npm:@modelcontextprotocol/conformance@0.2.0-alpha.12")
-	})
 )
 
 // TestConformance runs the official suite.
@@ -134,11 +127,13 @@ func (r *report) failing() []string {
 // conform runs a suite against an endpoint.
 func conform(t *testing.T, endpoint, suite string, arguments ...string) *report {
 	t.Helper()
-	node, err := node()
+	node, err := packages.Node(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := suites()
+	dir, err := packages.NPM(t.Context(),
+		"suite-0.1@npm:@modelcontextprotocol/conformance@0.1.16",
+		"suite-0.2@npm:@modelcontextprotocol/conformance@0.2.0-alpha.12")
 	if err != nil {
 		t.Fatal(err)
 	}

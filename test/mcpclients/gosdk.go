@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,9 +16,13 @@ import (
 // HTTP and in a revision of the protocol; an empty one is the newest that
 // both sides speak.
 func GoSDK(ctx context.Context, url, revision string) (Tour, error) {
-	cut := &cutter{}
+	cut, err := newCutter(url)
+	if err != nil {
+		return nil, err
+	}
+	defer cut.server.Close()
 	c := goClient{revision: revision, cut: cut, transport: func() mcp.Transport {
-		return &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: cut}}
+		return &mcp.StreamableClientTransport{Endpoint: cut.url(url)}
 	}}
 	return c.tour(ctx)
 }
@@ -298,10 +301,9 @@ func (c *goClient) cancel(ctx context.Context) (string, error) {
 }
 
 func (c *goClient) resume(ctx context.Context) (string, error) {
-	c.cut.arm()
-	got, err := c.long(ctx, "resume", 4, 1)
-	if err == nil && c.cut.armed() {
-		err = errors.New("the connection was not cut")
+	got, err := c.long(ctx, "resume", resumeSteps, 1)
+	if err == nil && c.cut.count() != 1 {
+		err = fmt.Errorf("%d connections were cut, and one was to be", c.cut.count())
 	}
 	return got, err
 }

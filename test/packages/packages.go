@@ -9,13 +9,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // nodeVersion is the Node that npm has as a package.
@@ -77,19 +77,33 @@ func keep(name string, key []string, build func(path string) error) (string, err
 	}
 	sum := sha256.Sum256([]byte(strings.Join(key, "\x00")))
 	path := filepath.Join(cache, name+"-"+hex.EncodeToString(sum[:6]))
+	unlock, err := lock(path + ".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
 	// Built beside it and renamed, so that it is whole or missing.
-	scratch, err := os.MkdirTemp(cache, "new-")
-	if err != nil {
+	part := path + ".part"
+	if err := os.RemoveAll(part); err != nil {
 		return "", err
 	}
-	part := filepath.Join(scratch, "part")
-	if err = build(part); err != nil {
-		err = fmt.Errorf("cannot fetch %s: %w", strings.Join(key, " "), err)
-	} else if err = os.Rename(part, path); errors.Is(err, fs.ErrExist) {
-		err = nil // another run was faster, with the same result
+	if err := build(part); err != nil {
+		return "", fmt.Errorf("cannot fetch %s: %w", strings.Join(key, " "), err)
 	}
-	return path, errors.Join(err, os.RemoveAll(scratch))
+	return path, os.Rename(part, path)
+}
+
+// lock keeps others from fetching the same, in this process or another one.
+func lock(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // G304: it is in our own cache
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() { _ = file.Close() }, nil // which unlocks it
 }
