@@ -20,20 +20,26 @@ type Reader struct {
 	unread  []byte
 }
 
-// NewReader starts to read ahead. The function fill puts the next part of the
-// content into a buffer and returns it, with io.EOF or another error together
-// with the last part or after it; it is called by one goroutine at a time, and
-// not again after an error. At most as many parts are ahead as there are
-// buffers.
-func NewReader[B any](buffers []B, fill func(buf B) (data []byte, err error)) *Reader {
+// NewReader starts to read ahead into at most n buffers. The function fill puts
+// the next part of the content into a buffer and returns it, with io.EOF or
+// another error together with the last part or after it; it is called by one
+// goroutine at a time, and not again after an error. A buffer is new, with its
+// zero value, when it is first filled: short content does not need all of them.
+func NewReader[B any](n int, fill func(buf *B) (data []byte, err error)) *Reader {
 	r := &Reader{
-		free: make(chan *Part, len(buffers)),
-		full: make(chan *Part, len(buffers)),
+		free: make(chan *Part, n),
+		full: make(chan *Part, n),
 		quit: make(chan struct{}),
 		done: make(chan struct{}),
 	}
-	for _, buf := range buffers {
-		r.free <- &Part{free: r.free, fill: func() ([]byte, error) { return fill(buf) }}
+	for range n {
+		var buf *B
+		r.free <- &Part{free: r.free, fill: func() ([]byte, error) {
+			if buf == nil {
+				buf = new(B)
+			}
+			return fill(buf)
+		}}
 	}
 	go r.run()
 	return r

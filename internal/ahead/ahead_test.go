@@ -25,7 +25,7 @@ func TestReadDeliversEverythingInOrder(t *testing.T) {
 		"by halves":            func() io.Reader { return iotest.HalfReader(bytes.NewReader(want)) },
 	} {
 		for _, n := range []int{1, 2, 5} {
-			r := ahead.NewReader(ahead.Buffers(n, 4096), ahead.Copy(src()))
+			r := ahead.NewReader(n, ahead.Copy(src(), 4096))
 			got, err := io.ReadAll(r)
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%s, %d buffers: %d bytes, %v, want the %d that went in", name, n, len(got), err, len(want))
@@ -40,7 +40,7 @@ func TestReadDeliversEverythingInOrder(t *testing.T) {
 func TestAnErrorComesAfterWhatPrecedesIt(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	r := ahead.NewReader(ahead.Buffers(3, 8), ahead.Copy(io.MultiReader(bytes.NewReader([]byte("before")), iotest.ErrReader(broken))))
+	r := ahead.NewReader(3, ahead.Copy(io.MultiReader(bytes.NewReader([]byte("before")), iotest.ErrReader(broken)), 8))
 	defer r.Close()
 	got, err := io.ReadAll(r)
 	if string(got) != "before" || !errors.Is(err, broken) {
@@ -55,9 +55,9 @@ func TestNoMoreIsFilledThanThereAreBuffers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		r := ahead.NewReader(ahead.Buffers(3, 1), func(buf []byte) ([]byte, error) {
+		r := ahead.NewReader(3, func(buf *[1]byte) ([]byte, error) {
 			calls++
-			return buf, nil
+			return buf[:], nil
 		})
 		synctest.Wait()
 		if calls != 3 {
@@ -83,7 +83,8 @@ func TestCloseWaitsForTheFillUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source, feed := io.Pipe()
-		r := ahead.NewReader(ahead.Buffers(2, 16), ahead.Copy(source))
+		r := ahead.NewReader(2, ahead.Copy(source, 16))
+		synctest.Wait() // for the fill to be under way
 		closed := make(chan struct{})
 		go func() {
 			defer close(closed)

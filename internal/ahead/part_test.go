@@ -14,12 +14,12 @@ import (
 
 // counting returns a fill that writes 0, 1, 2, ... into one buffer after the
 // other, and how often it was called.
-func counting() (fill func(buf []byte) ([]byte, error), calls *int) {
+func counting() (fill func(buf *[1]byte) ([]byte, error), calls *int) {
 	calls = new(int)
-	return func(buf []byte) ([]byte, error) {
+	return func(buf *[1]byte) ([]byte, error) {
 		buf[0] = byte(*calls)
 		*calls++
-		return buf, nil
+		return buf[:], nil
 	}, calls
 }
 
@@ -27,7 +27,7 @@ func TestAPartIsFilledAgainWhenItsLastReferenceIsReleased(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fill, calls := counting()
-		r := ahead.NewReader(ahead.Buffers(2, 1), fill)
+		r := ahead.NewReader(2, fill)
 		first, err := r.Next()
 		if err != nil {
 			t.Fatal(err)
@@ -53,7 +53,7 @@ func TestNextWaitsForARelease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		fill, _ := counting()
-		r := ahead.NewReader(ahead.Buffers(1, 1), fill)
+		r := ahead.NewReader(1, fill)
 		held, err := r.Next()
 		if err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func TestNextWaitsForARelease(t *testing.T) {
 
 func TestPartsStayWhenTheReaderIsClosed(t *testing.T) {
 	t.Parallel()
-	r := ahead.NewReader(ahead.Buffers(2, 16), ahead.Copy(iotest.DataErrReader(strings.NewReader("content"))))
+	r := ahead.NewReader(2, ahead.Copy(iotest.DataErrReader(strings.NewReader("content")), 16))
 	part, err := r.Next()
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestPartsStayWhenTheReaderIsClosed(t *testing.T) {
 
 func TestReleasingTooOftenIsABug(t *testing.T) {
 	t.Parallel()
-	r := ahead.NewReader(ahead.Buffers(1, 16), ahead.Copy(iotest.DataErrReader(strings.NewReader("content"))))
+	r := ahead.NewReader(1, ahead.Copy(iotest.DataErrReader(strings.NewReader("content")), 16))
 	defer r.Close()
 	part, err := r.Next()
 	if err != nil {
@@ -122,7 +122,7 @@ func TestReleasingTooOftenIsABug(t *testing.T) {
 func TestPartsAreReleasedByOthers(t *testing.T) {
 	t.Parallel()
 	want := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
-	r := ahead.NewReader(ahead.Buffers(3, 1000), ahead.Copy(bytes.NewReader(want)))
+	r := ahead.NewReader(3, ahead.Copy(bytes.NewReader(want), 1000))
 	type piece struct {
 		part           *ahead.Part
 		at, start, end int

@@ -61,7 +61,7 @@ func openBlob(ctx context.Context, l Layer) *blob {
 	ctx, cancel := context.WithCancel(ctx)
 	src := &source{open: func() (io.ReadCloser, error) { return l.Open(ctx) }}
 	return &blob{
-		Reader: ahead.NewReader(ahead.Buffers(blobBuffers, blobBuffer), ahead.Copy(src)),
+		Reader: ahead.NewReader(blobBuffers, ahead.Copy(src, blobBuffer)),
 		cancel: cancel,
 		source: src,
 	}

@@ -64,17 +64,13 @@ func decompress(blob *blobReader) (*decoder, error) {
 	case isZstd(head):
 		return zstdAhead(whole)
 	}
-	return &decoder{ahead.NewReader(ahead.Buffers(aheadBlocks, plainBuffer), ahead.Copy(whole)), func() {}}, nil
+	return &decoder{ahead.NewReader(aheadBlocks, ahead.Copy(whole, plainBuffer)), func() {}}, nil
 }
 
 // inflateAhead decompresses gzip into blocks that are handed on without a copy.
 func inflateAhead(blob io.Reader) *decoder {
 	z := inflate.NewReader(blob)
-	blocks := make([]*inflate.Block, aheadBlocks)
-	for i := range blocks {
-		blocks[i] = new(inflate.Block)
-	}
-	return &decoder{ahead.NewReader(blocks, func(b *inflate.Block) ([]byte, error) {
+	return &decoder{ahead.NewReader(aheadBlocks, func(b *inflate.Block) ([]byte, error) {
 		err := z.Fill(b)
 		return b.Bytes(), err
 	}), func() {}}
@@ -94,8 +90,8 @@ func zstdAhead(blob io.Reader) (*decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &decoder{ahead.NewReader(ahead.Buffers(aheadBlocks, zstdBuffer), func(b []byte) ([]byte, error) {
-		n, err := z.Read(b)
+	return &decoder{ahead.NewReader(aheadBlocks, func(b *[zstdBuffer]byte) ([]byte, error) {
+		n, err := z.Read(b[:])
 		if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 			err = fmt.Errorf("zstd: a frame needs more than %d bytes of memory: %w", maxZstdWindow, err)
 		}
