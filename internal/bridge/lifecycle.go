@@ -14,10 +14,12 @@ import (
 // keepEvents bounds how many events each session keeps for clients that resume.
 const keepEvents = 1024
 
+// ErrFull says that there is no place for another session.
+var ErrFull = errors.New("there are as many sessions as there may be")
+
 // Why sessions end, or do not begin.
 var (
 	errDown    = errors.New("the bridge is shutting down")
-	errFull    = errors.New("there are as many sessions as there may be")
 	errUnknown = errors.New("there is no such session")
 	errDeleted = errors.New("the client has ended the session")
 	errGone    = errors.New("the client has gone")
@@ -43,12 +45,12 @@ func (e *backoffError) Error() string {
 func (b *Bridge) enlist(id string) (s *session, made bool, err error) {
 	for {
 		s, made, err = b.tryEnlist(id)
-		if !errors.Is(err, errFull) {
+		if !errors.Is(err, ErrFull) {
 			return s, made, err
 		}
 		unused, ok := b.exchanges.takeSpare("")
 		if !ok {
-			return nil, false, errFull
+			return nil, false, ErrFull
 		}
 		b.end(unused.session, errUnused, true)
 	}
@@ -67,7 +69,7 @@ func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 		return nil, false, &backoffError{wait, err}
 	}
 	if len(b.sessions) >= b.opts.Sessions {
-		return nil, false, errFull
+		return nil, false, ErrFull
 	}
 	b.numbers++
 	s = &session{

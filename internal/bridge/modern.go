@@ -106,7 +106,7 @@ func refuseModern(w http.ResponseWriter, m *jsonrpc.Message, err error) {
 		return
 	}
 	_, failing := errors.AsType[*backoffError](err)
-	if failing || errors.Is(err, errFull) || errors.Is(err, errDown) {
+	if failing || errors.Is(err, ErrFull) || errors.Is(err, errDown) {
 		refuse(w, m.Bytes(m.ID), err)
 		return
 	}

@@ -165,7 +165,7 @@ func refuse(w http.ResponseWriter, id []byte, err error) {
 		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, backoff.wait
 	}
 	switch {
-	case errors.Is(err, errFull), errors.Is(err, errDown):
+	case errors.Is(err, ErrFull), errors.Is(err, errDown):
 		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, 10*time.Second
 	case errors.Is(err, errDuplicate), errors.Is(err, errBusy):
 		status = http.StatusBadRequest

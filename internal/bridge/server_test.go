@@ -35,6 +35,8 @@ func serve(what string) int {
 		for { // a select without cases would be a deadlock to the runtime
 			time.Sleep(time.Hour)
 		}
+	case "echo": // answers all as it answers initialize, and is quick
+		return serveEcho()
 	case "fail":
 		fmt.Fprintln(os.Stderr, "cannot find the database")
 		return 1
@@ -148,5 +150,19 @@ func discover(id json.RawMessage) {
 func write(line string) {
 	if _, err := io.Copy(os.Stdout, strings.NewReader(line+"\n")); err != nil {
 		panic(err)
+	}
+}
+
+// serveEcho takes nothing of the machine: it answers without reading.
+func serveEcho() int {
+	in := bufio.NewReader(os.Stdin)
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return 0
+		}
+		_, id, _ := strings.Cut(string(line), `"id":`)
+		id, _, _ = strings.Cut(id, ",")
+		write(`{"jsonrpc":"2.0","id":` + id + `,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}`)
 	}
 }

@@ -3,19 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/drengskapur/fastmcp-runner/internal/boot"
-	"github.com/drengskapur/fastmcp-runner/internal/bridge"
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
-	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/front"
 )
 
@@ -28,18 +23,20 @@ MCP_PATH, and over HTTP+SSE at /sse. Every session has a process of its own.
 The command gets the environment without the runner's own variables, and
 MCP_ENV_NAME as NAME.`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return serveBridge(cmd.Context(), p, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return serveLocal(cmd.Context(), p, args) },
 	}
 }
 
-func serveBridge(ctx context.Context, p Process, command []string) error {
+// serveLocal serves a command of this machine.
+func serveLocal(ctx context.Context, p Process, command []string) error {
 	cfg, err := p.parse("", "PORT")
 	if err != nil {
 		return err
 	}
-	origins, err := bridge.OriginsFrom(p.Environ)
+	cfg.Image = nil // IMAGE is not what is served
+	svc, err := newService(ctx, p, cfg)
 	if err != nil {
-		return &boot.ConfigError{Err: err}
+		return err
 	}
 	program, err := exec.LookPath(command[0])
 	if err == nil {
@@ -48,46 +45,18 @@ func serveBridge(ctx context.Context, p Process, command []string) error {
 	if err != nil {
 		return &commandError{err: err}
 	}
+	svc.Command = child.Command{Path: program, Argv: command, Env: slices.Concat(cfg.ServerEnv, cfg.Passthrough)}
+	if err := hide(); err != nil {
+		return err
+	}
 	log := p.logger(cfg.Secrets()...)
-	listener, err := front.Listen(ctx, cfg.Host, cfg.Port)
+	tellWarnings(log, cfg)
+	listener, err := listen(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	if front.IsPublic(listener) && cfg.AuthToken.Empty() {
-		log.Warn("Anybody who reaches this address may use the server: set RUNNER_AUTH_TOKEN, or MCP_HOST=127.0.0.1",
-			"address", listener.Addr().String())
-	}
-	b := bridge.New(bridge.Options{
-		Path:    cfg.Path,
-		Command: child.Command{Path: program, Argv: command, Env: slices.Concat(cfg.ServerEnv, cfg.Passthrough)},
-		SSE:     bridge.SSEOn,
-		Token:   cfg.AuthToken.Reveal(),
-		Origins: origins,
-		Grace:   cfg.Grace,
-		Reap:    os.Getpid() == 1,
-		Mask:    masker(cfg),
-		Log:     log,
-	})
-	log.Info("Serving a stdio server", "command", strings.Join(command, " "),
-		"url", fmt.Sprintf("http://%s%s", listener.Addr(), cfg.Path))
-	return front.Serve(ctx, listener, front.Options{Bridge: b, HealthPath: cfg.HealthcheckPath, Grace: 2 * cfg.Grace})
+	return svc.serve(ctx, p, listener)
 }
-
-// masker hides in what the server writes to the log what was passed to it
-// alone.
-func masker(cfg *config.Config) func(string) string {
-	var pairs []string
-	for _, entry := range cfg.Passthrough {
-		if _, value, _ := strings.Cut(entry, "="); len(value) >= minSecret {
-			pairs = append(pairs, value, "[redacted]")
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace
-}
-
-// minSecret is the length from which on a value is masked: shorter ones would
-// black out common words.
-const minSecret = 4
 
 // commandError says that the command cannot be found or executed.
 type commandError struct{ err error }
@@ -99,4 +68,37 @@ func (e *commandError) ExitCode() int {
 		return exitNotFound
 	}
 	return exitCannotExec
+}
+
+// serveCommand is the bridge that a start with MCP_TRANSPORT=stdio becomes.
+func serveCommand(p Process) *cobra.Command {
+	return &cobra.Command{
+		Use:    serveName + " SERVICE LISTENER [CONNECTION...]",
+		Short:  "Serve what is described in a descriptor, at another one",
+		Args:   cobra.MinimumNArgs(2),
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := hide(); err != nil { // first: from here on it knows secrets
+				return err
+			}
+			files, err := inherit(args)
+			if err != nil {
+				return err
+			}
+			var svc service
+			if err := errors.Join(recall(files[0], &svc), files[0].Close()); err != nil {
+				return err
+			}
+			passage := front.Passage{Listener: files[1]}
+			for i, f := range files[2:] {
+				passage.Guests = append(passage.Guests, front.Guest{File: f, Read: svc.Guests[i]})
+			}
+			svc.Guests = nil
+			listener, err := passage.Open()
+			if err != nil {
+				return err
+			}
+			return svc.serve(cmd.Context(), p, listener)
+		},
+	}
 }

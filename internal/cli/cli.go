@@ -69,7 +69,7 @@ fastmcp-runner does what "fastmcp-runner run" does.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), p) },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(runCommand(p), inspectCommand(p), launcherCommand(p), healthcheckCommand(p), versionCommand(p), pullCommand(p), doctorCommand(p), bridgeCommand(p), initCommand(p), becomeCommand())
+	root.AddCommand(runCommand(p), inspectCommand(p), launcherCommand(p), healthcheckCommand(p), versionCommand(p), pullCommand(p), doctorCommand(p), bridgeCommand(p), initCommand(p), becomeCommand(), serveCommand(p))
 	return root
 }
 

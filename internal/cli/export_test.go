@@ -14,10 +14,14 @@ var (
 
 // PassOn returns what the next process reads of a plan that this one writes.
 func PassOn(plan launch.Plan) (launch.Plan, error) {
-	f, err := order{Plan: plan}.write()
+	f, err := keep("order", order{Plan: plan})
 	if err != nil {
 		return launch.Plan{}, err
 	}
-	o, err := readOrder(f)
+	var o order
+	err = recall(f, &o)
 	return o.Plan, errors.Join(err, f.Close())
 }
+
+// SessionsFor returns how many sessions there is room for.
+var SessionsFor = sessionsFor

@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -43,71 +46,93 @@ func newOrder(ready boot.Ready, umask int) order {
 	}
 }
 
-// handOver becomes the server, or its parent. It returns only an error.
-func handOver(o order) error {
+// handOver becomes the plan's program, or its parent, which passes files on to
+// it. It returns only an error.
+func handOver(p Process, o order, files ...*os.File) error {
+	defer runtime.KeepAlive(files) // a file that nobody needs any more is closed
 	if !o.Init {
 		return handoff.Exec(o.Plan, o.Options)
 	}
 	// The environment of a process stays readable in /proc for as long as it
 	// lives, and it holds the credentials: the parent is a program that was
 	// started without one.
-	f, err := o.write()
+	memory, err := keep("order", o)
 	if err != nil {
 		return err
 	}
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
-		return fmt.Errorf("cannot pass the order on: %w", err)
+	args := []string{programName, initName}
+	for _, f := range append([]*os.File{memory}, files...) {
+		if _, err := unix.FcntlInt(f.Fd(), unix.F_SETFD, 0); err != nil {
+			return fmt.Errorf("cannot pass the order on: %w", err)
+		}
+		args = append(args, fmt.Sprint(f.Fd()))
 	}
-	err = unix.Exec(executable(), []string{"fastmcp-runner", initName, fmt.Sprint(f.Fd())}, nil) //nolint:forbidigo // the same program goes on, as nobody else
+	err = unix.Exec(executable(), args, p.logEnviron()) //nolint:forbidigo // the same program goes on, as nobody else
+	runtime.KeepAlive(memory)
 	return fmt.Errorf("cannot start the init process: %w", err)
 }
 
-// write puts the order into a file in memory. Its form is gob, because JSON has
-// no strings of any bytes, as arguments and environments are.
-func (o order) write() (*os.File, error) {
-	fd, err := unix.MemfdCreate("order", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("cannot keep the order in memory: %w", err)
+// logEnviron is what of the environment the next process gets: how to log.
+func (p Process) logEnviron() []string {
+	environ := []string{} // nil would stand for all of it
+	for _, entry := range p.Environ {
+		if name, _, _ := strings.Cut(entry, "="); name == "LOG_LEVEL" || name == "LOG_FORMAT" {
+			environ = append(environ, entry)
+		}
 	}
-	f := os.NewFile(uintptr(fd), "order")
-	if err := gob.NewEncoder(f).Encode(o); err != nil {
+	return environ
+}
+
+// keep puts a value into a file in memory. Its form is gob, because JSON has no
+// strings of any bytes, as arguments and environments are.
+func keep(name string, value any) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep the %s in memory: %w", name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if err := gob.NewEncoder(f).Encode(value); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// readOrder reads the order from its beginning.
-func readOrder(f *os.File) (order, error) {
-	var o order
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return o, fmt.Errorf("cannot read the order: %w", err)
+// recall reads a value from the beginning of a file.
+func recall(f *os.File, value any) error {
+	_, err := f.Seek(0, io.SeekStart)
+	if err == nil {
+		err = gob.NewDecoder(f).Decode(value)
 	}
-	if err := gob.NewDecoder(f).Decode(&o); err != nil {
-		return o, fmt.Errorf("cannot read the order: %w", err)
+	if err != nil {
+		return fmt.Errorf("cannot read the order: %w", err)
 	}
-	return o, nil
+	return nil
 }
 
-// The names of the commands that the program starts itself with.
 const (
+	// programName is what our processes call themselves.
+	programName = "fastmcp-runner"
+
+	// The names of the commands that the program starts itself with.
 	initName   = "init"
 	becomeName = "become"
+	serveName  = "serve"
 )
 
 // initCommand is the parent of a server: PID 1 in a container.
 func initCommand(p Process) *cobra.Command {
 	return &cobra.Command{
-		Use:    initName + " FD",
-		Short:  "Stay as the parent of the server whose order is in a descriptor",
-		Args:   cobra.ExactArgs(1),
+		Use:    initName + " FD...",
+		Short:  "Stay as the parent of the server whose order is in a descriptor, with more for the server",
+		Args:   cobra.MinimumNArgs(1),
 		Hidden: true,
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := openOrder(args[0])
+			files, err := inherit(args)
 			if err != nil {
 				return err
 			}
-			o, err := readOrder(f)
-			if err != nil {
+			var o order
+			if err := recall(files[0], &o); err != nil {
 				return err
 			}
 			// What the program's file permits: to signal a server that is
@@ -115,7 +140,7 @@ func initCommand(p Process) *cobra.Command {
 			if _, err := handoff.Raise(); err != nil {
 				return fmt.Errorf("cannot raise the capabilities of the runner's file: %w", err)
 			}
-			code, err := stay(p, o, f)
+			code, err := stay(p, o, files)
 			if err != nil {
 				return err
 			}
@@ -125,17 +150,28 @@ func initCommand(p Process) *cobra.Command {
 }
 
 // stay starts the child that becomes the server, and returns its exit status.
-func stay(p Process, o order, f *os.File) (code int, err error) {
+func stay(p Process, o order, files []*os.File) (code int, err error) {
 	opts := initd.Options{Log: p.logger(), StopSignal: o.StopSignal}
+	// They are the child's: a connection ends when everybody has closed it, and
+	// nobody shall find in /proc what the child is to know alone.
+	opts.Started = func() error { return closeAll(files) }
 	cmd := exec.Command(executable(), becomeName) //nolint:noctx,gosec // it is this program, and ends when the server does
-	cmd.Args[0] = "fastmcp-runner"
-	cmd.Env = []string{}
+	cmd.Args[0] = programName
+	cmd.Env = p.logEnviron()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{f}
+	cmd.ExtraFiles = files
 	if o.Namespace {
 		cmd.SysProcAttr = namespace()
 	}
 	return initd.Run(cmd, opts)
+}
+
+func closeAll(files []*os.File) error {
+	var err error
+	for _, f := range files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
 }
 
 // namespace asks for a user namespace and a mount namespace that belongs to it.
@@ -157,23 +193,24 @@ func namespace() *syscall.SysProcAttr {
 	return attr
 }
 
-// orderFD is where a child finds its order: behind the standard streams.
-const orderFD = "3"
+// orderFD is where a child finds its order: behind the standard streams. Further
+// files follow.
+const orderFD = 3
 
 // becomeCommand is the child before it is the server.
 func becomeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    becomeName,
-		Short:  "Become the server whose order is in descriptor " + orderFD,
+		Short:  "Become the server whose order is in descriptor " + strconv.Itoa(orderFD),
 		Args:   cobra.NoArgs,
 		Hidden: true,
 		RunE: func(*cobra.Command, []string) error {
-			f, err := openOrder(orderFD)
+			files, err := inherit([]string{strconv.Itoa(orderFD)})
 			if err != nil {
 				return err
 			}
-			o, err := readOrder(f)
-			if err != nil {
+			var o order
+			if err := recall(files[0], &o); err != nil {
 				return err
 			}
 			// As above: to become the server's user.
@@ -186,14 +223,18 @@ func becomeCommand() *cobra.Command {
 	}
 }
 
-// openOrder takes over an inherited descriptor.
-func openOrder(fd string) (*os.File, error) {
-	var n uintptr
-	if _, err := fmt.Sscan(fd, &n); err != nil {
-		return nil, fmt.Errorf("cannot read the order: %q is no descriptor", fd)
+// inherit takes over the descriptors with these numbers.
+func inherit(numbers []string) ([]*os.File, error) {
+	files := make([]*os.File, len(numbers))
+	for i, number := range numbers {
+		fd, err := strconv.Atoi(number)
+		if err != nil || fd < orderFD {
+			return nil, fmt.Errorf("cannot read the order: %q is no descriptor", number)
+		}
+		unix.CloseOnExec(fd)
+		files[i] = os.NewFile(uintptr(fd), "inherited")
 	}
-	unix.CloseOnExec(int(n))
-	return os.NewFile(n, "order"), nil
+	return files, nil
 }
 
 // exitWith is the end of the server as the end of the runner.

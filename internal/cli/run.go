@@ -25,7 +25,13 @@ func run(ctx context.Context, p Process) error {
 	given := unix.Umask(umask)
 	log := p.logger(cfg.Secrets()...)
 	tellStart(log, p, cfg)
-	ready, err := prepare(ctx, p, cfg, log)
+	if cfg.Transport == config.Stdio {
+		return runStdio(ctx, p, cfg, log, given)
+	}
+	if len(cfg.BridgeGiven) > 0 {
+		log.Warn("Check the configuration", "reason", strings.Join(cfg.BridgeGiven, ", ")+" has no effect: MCP_TRANSPORT is not stdio")
+	}
+	ready, err := prepare(ctx, p, cfg, log, new(boot.Progress))
 	if err != nil {
 		return err
 	}
@@ -33,18 +39,18 @@ func run(ctx context.Context, p Process) error {
 		return err // a signal that came with the last step
 	}
 	tellReady(log, cfg, ready)
-	return handOver(newOrder(ready, given))
+	return handOver(p, newOrder(ready, given))
 }
 
 // prepare runs the boot while its progress is shown.
-func prepare(ctx context.Context, p Process, cfg *config.Config, log *slog.Logger) (boot.Ready, error) {
+func prepare(ctx context.Context, p Process, cfg *config.Config, log *slog.Logger, progress *boot.Progress) (boot.Ready, error) {
 	opts, err := p.optionsWithRights()
 	if err != nil {
 		return boot.Ready{}, err
 	}
 	opts.Log = log
-	opts.Progress = new(boot.Progress)
-	done := showProgress(opts.Progress, p.Stderr, log)
+	opts.Progress = progress
+	done := showProgress(progress, p.Stderr, log)
 	defer done()
 	return boot.Prepare(ctx, cfg, opts)
 }
@@ -52,6 +58,10 @@ func prepare(ctx context.Context, p Process, cfg *config.Config, log *slog.Logge
 func tellStart(log *slog.Logger, p Process, cfg *config.Config) {
 	log.Info("FastMCP Runner starting", "version", p.Version, "image", config.Familiar(cfg.Image),
 		"port", cfg.Port, "transport", string(cfg.Transport))
+	tellWarnings(log, cfg)
+}
+
+func tellWarnings(log *slog.Logger, cfg *config.Config) {
 	for _, warning := range cfg.Warnings {
 		log.Warn("Check the configuration", "reason", warning)
 	}

@@ -3,18 +3,34 @@ package front_test
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge"
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
 	"github.com/drengskapur/fastmcp-runner/internal/front"
+	"github.com/drengskapur/fastmcp-runner/internal/page"
 )
 
-// serve serves a bridge of the program at path on a port that the kernel
-// chooses, and returns its URL and what ends it.
-func serve(t *testing.T, path string) (url string, end func() error) {
+// house is a front that serves.
+type house struct {
+	url string
+	end func() error
+}
+
+// server is a shell script that speaks MCP well enough to be probed.
+const server = `read hello; echo '{"jsonrpc":"2.0","id":"fastmcp-runner initialize","result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"script","version":"1"}}}'; cat >/dev/null`
+
+// serve serves a shell script.
+func serve(t *testing.T, script string, change func(*front.Options)) house {
 	t.Helper()
 	listener, err := front.Listen(t.Context(), "127.0.0.1", 0)
 	if err != nil {
@@ -23,45 +39,167 @@ func serve(t *testing.T, path string) (url string, end func() error) {
 	if front.IsPublic(listener) {
 		t.Errorf("%s counts as public", listener.Addr())
 	}
+	opts := front.Options{
+		Site:  front.Site{Path: "/mcp", HealthPath: "/health", Page: true},
+		Grace: 5 * time.Second, Log: slog.New(slog.DiscardHandler),
+	}
+	opts.Bridge = bridge.New(bridge.Options{
+		Command: child.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", script}},
+		Start:   10 * time.Second, Grace: time.Second, Token: "open-sesame",
+	})
+	if change != nil {
+		change(&opts)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	b := bridge.New(bridge.Options{Command: child.Command{Path: path, Argv: []string{path}}, Start: time.Second, Grace: time.Second})
-	go func() {
-		ended <- front.Serve(ctx, listener, front.Options{Bridge: b, HealthPath: "/health", Grace: 5 * time.Second})
-	}()
-	return "http://" + listener.Addr().String(), func() error {
+	go func() { ended <- front.Serve(ctx, listener, opts) }()
+	return house{"http://" + listener.Addr().String(), func() error {
 		cancel()
 		return <-ended
-	}
+	}}
 }
 
-// health asks for the health and returns the status code and what was said.
-func health(t *testing.T, url string) (code int, status string) {
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func ask(t *testing.T, method, url string, header http.Header) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/health", nil)
+	req, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header = header
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var body struct{ Status string }
-	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, body.Status
+	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
-func TestServeTellsItsHealthAndEnds(t *testing.T) {
-	t.Parallel()
-	url, end := serve(t, "/bin/cat")
-	if code, status := health(t, url); code != http.StatusOK || status != "ok" {
-		t.Errorf("health is %d %q, want 200 ok", code, status)
+// health asks for the health.
+func health(t *testing.T, url string) (code int, state page.State) {
+	t.Helper()
+	got := ask(t, http.MethodGet, url+"/health", nil)
+	if err := json.Unmarshal([]byte(got.body), &state); err != nil {
+		t.Fatalf("%v: %s", err, got.body)
 	}
-	if err := end(); err != nil {
+	return got.status, state
+}
+
+// awaitHealth waits until the health is as wanted.
+func awaitHealth(t *testing.T, url string, want func(code int, state page.State) bool) page.State {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		code, state := health(t, url)
+		if want(code, state) {
+			return state
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the health stays %d %+v", code, state)
+		}
+	}
+}
+
+func TestServeIsHealthyWhenTheServerHasAnswered(t *testing.T) {
+	t.Parallel()
+	gate := filepath.Join(t.TempDir(), "gate")
+	h := serve(t, "until [ -e "+gate+" ]; do sleep 0.01; done; "+server, nil)
+	if code, state := health(t, h.url); code != http.StatusServiceUnavailable || state.Status != page.Starting || state.Phase != page.Launching {
+		t.Errorf("before, the health is %d %+v", code, state)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		if got := ask(t, method, h.url+"/", nil); got.status != http.StatusOK {
+			t.Errorf("before, %s / is %d", method, got.status)
+		}
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	awaitHealth(t, h.url, func(code int, state page.State) bool { return code == http.StatusOK && state.Status == page.OK })
+	if got := ask(t, http.MethodGet, h.url+"/", nil); !strings.Contains(got.body, "script") {
+		t.Errorf("the page does not name the server: %s", got.body)
+	}
+	if err := h.end(); err != nil {
 		t.Errorf("Serve = %v, want nil", err)
+	}
+}
+
+func TestServeFailsAndRecoversWithTheServer(t *testing.T) {
+	t.Parallel()
+	gate := filepath.Join(t.TempDir(), "gate")
+	h := serve(t, "if [ ! -e "+gate+" ]; then echo no database >&2; exit 3; fi; "+server, nil)
+	state := awaitHealth(t, h.url, func(code int, state page.State) bool {
+		return code == http.StatusServiceUnavailable && state.Status == page.Failing && strings.Contains(state.Reason, "ended with exit code 3")
+	})
+	if !strings.Contains(state.Reason, "no database") {
+		t.Errorf("the reason is %q, want the server's last words in it", state.Reason)
+	}
+	if err := os.WriteFile(gate, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	awaitHealth(t, h.url, func(code int, _ page.State) bool { return code == http.StatusOK })
+	if err := h.end(); err != nil {
+		t.Errorf("Serve = %v, want nil", err)
+	}
+}
+
+func TestStrangersAreNotToldWhatTheServerWrites(t *testing.T) {
+	t.Parallel()
+	h := serve(t, "echo no database >&2; exit 3", func(opts *front.Options) { opts.NeedsToken = true })
+	state := awaitHealth(t, h.url, func(_ int, state page.State) bool { return state.Status == page.Failing })
+	if strings.Contains(state.Reason, "database") {
+		t.Errorf("the reason is %q", state.Reason)
+	}
+	if err := h.end(); err != nil {
+		t.Errorf("Serve = %v, want nil", err)
+	}
+}
+
+func TestPathsOfTheSite(t *testing.T) {
+	t.Parallel()
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") })
+	token := http.Header{"Authorization": {"Bearer open-sesame"}}
+	streams := http.Header{"Authorization": {"Bearer open-sesame"}, "Accept": {"text/event-stream"}}
+	for _, tt := range []struct {
+		name   string
+		change func(*front.Options)
+		path   string
+		header http.Header
+		want   int
+		body   string
+	}{
+		{"the page", nil, "/", nil, 200, "<"},
+		{"no page", func(o *front.Options) { o.Page = false }, "/", nil, 200, "FastMCP Runner\n"},
+		{"a path that is not there", nil, "/favicon.ico", nil, 404, ""},
+		{"the endpoint", nil, "/mcp", nil, 401, "token"},
+		{"no metrics", nil, "/metrics", token, 404, ""},
+		{"metrics", func(o *front.Options) { o.Metrics = metrics }, "/metrics", token, 200, "metrics"},
+		{"metrics without the token", func(o *front.Options) { o.Metrics = metrics }, "/metrics", nil, 401, "token"},
+		{"a health check elsewhere", func(o *front.Options) { o.HealthPath = "/{up" }, "/%7Bup", nil, 503, "launching"},
+		{"a health check in the place of the page", func(o *front.Options) { o.HealthPath = "/" }, "/", nil, 503, "launching"},
+		{"the page where the endpoint is", func(o *front.Options) { o.Path = "/" }, "/", nil, 200, "<"},
+		{"the endpoint where the page is", func(o *front.Options) { o.Path = "/" }, "/", streams, 404, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := serve(t, "cat >/dev/null", tt.change)
+			got := ask(t, http.MethodGet, h.url+tt.path, tt.header)
+			if got.status != tt.want || !strings.Contains(got.body, tt.body) {
+				t.Errorf("GET %s = %d %q, want %d and %q", tt.path, got.status, got.body, tt.want, tt.body)
+			}
+			if err := h.end(); err != nil {
+				t.Errorf("Serve = %v, want nil", err)
+			}
+		})
 	}
 }
 
@@ -75,7 +213,19 @@ func TestListenSaysWhichAddressIsTaken(t *testing.T) {
 	if !front.IsPublic(listener) {
 		t.Errorf("%s does not count as public", listener.Addr())
 	}
-	if _, err := front.Listen(t.Context(), "256.0.0.1", 1); err == nil {
-		t.Error("Listen took an address that is none")
+	_, err = front.Listen(t.Context(), "256.0.0.1", 1)
+	if err == nil || !strings.HasPrefix(err.Error(), "cannot listen at 256.0.0.1:1: ") {
+		t.Errorf("Listen at an address that is none: %v", err)
 	}
+	_, err = front.Listen(t.Context(), "192.0.2.1", 1)
+	if diff := cmp.Diff("cannot listen at 192.0.2.1:1: bind: cannot assign requested address", errText(err)); diff != "" {
+		t.Errorf("Listen at an address of others (-want +got):\n%s", diff)
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -23,6 +23,8 @@ type Options struct {
 	// StopSignal is what the child gets where SIGTERM or SIGINT is sent to this
 	// process; zero means the signal that was sent.
 	StopSignal unix.Signal
+	// Started is called once the child runs; nil calls nothing.
+	Started func() error
 	// Log is told of a signal that could not be passed on; nil tells nobody.
 	Log *slog.Logger
 }
@@ -63,6 +65,11 @@ func Run(cmd *exec.Cmd, opts Options) (code int, err error) {
 	cmd.SysProcAttr = attributes(cmd.SysProcAttr)
 	if err := cmd.Start(); err != nil {
 		return 0, fmt.Errorf("cannot start %q: %w", cmd.Path, err)
+	}
+	if opts.Started != nil {
+		if err := opts.Started(); err != nil {
+			return 0, err
+		}
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- reapUntil(cmd) }()

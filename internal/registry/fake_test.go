@@ -72,13 +72,23 @@ func (f *fake) serveBlob(w http.ResponseWriter, r *http.Request, id string) {
 		refuse(w, http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown")
 		return
 	}
+	_, _ = w.Write(answerRange(w, r, blob))
+}
+
+// answerRange writes the header of an answer, and returns what is asked for of
+// the blob.
+func answerRange(w http.ResponseWriter, r *http.Request, blob []byte) []byte {
 	offset, ranged := rangeOf(r)
-	w.Header().Set("Content-Length", strconv.Itoa(len(blob)-offset))
+	end := len(blob)
+	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &offset, &end); err == nil {
+		end++
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(end-offset))
 	if ranged {
-		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, len(blob)-1, len(blob)))
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, end-1, len(blob)))
 		w.WriteHeader(http.StatusPartialContent)
 	}
-	_, _ = w.Write(blob[offset:])
+	return blob[offset:end]
 }
 
 func rangeOf(r *http.Request) (offset int, ok bool) {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -35,18 +36,18 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, l.explain(err)
 	}
-	p := newPatience(l.session.log)
-	b := &blob{
-		digest:   l.Digest,
-		size:     l.Size,
-		hasher:   hasher,
-		open:     func(offset int64) (io.ReadCloser, error) { return l.openAt(ctx, offset) },
-		wait:     func(err error) error { return p.wait(ctx, err) },
-		progress: p.progress,
-		explain:  l.explain,
+	ctx, cancel := context.WithCancel(ctx)
+	f := &feed{
+		size:   l.Size,
+		pace:   newPace(l.session.ranges, time.Now()),
+		ways:   l.ways(ctx),
+		cancel: cancel,
 	}
-	if err := b.connect(); err != nil {
-		return nil, err
+	f.one = f.ways.rest(0)
+	b := &blob{digest: l.Digest, hasher: hasher, feed: f, explain: l.explain}
+	if err := f.one.connect(); err != nil {
+		cancel()
+		return nil, b.verdict(err)
 	}
 	return b, nil
 }

@@ -64,6 +64,8 @@ type Options struct {
 	// StallTimeout is how long a connection may stay silent before it counts as
 	// broken; zero is DefaultStallTimeout.
 	StallTimeout time.Duration
+	// Ranges says when a large layer is fetched by several requests at once.
+	Ranges Ranges
 	// Log tells what was retried and skipped; nil tells nobody.
 	Log *slog.Logger
 }
@@ -77,6 +79,8 @@ type Client struct {
 	transport   *http.Transport
 	userAgent   string
 	stall       time.Duration
+	ranges      Ranges
+	budget      *budget
 	log         *slog.Logger
 }
 
@@ -88,6 +92,7 @@ func New(opts Options) (*Client, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	opts.Ranges = opts.Ranges.withDefaults()
 	configs, err := parseDockerConfigs(opts.DockerConfigs)
 	if err != nil {
 		return nil, err
@@ -108,6 +113,8 @@ func New(opts Options) (*Client, error) {
 		transport:   newTransport(opts, roots),
 		userAgent:   opts.UserAgent,
 		stall:       opts.StallTimeout,
+		ranges:      opts.Ranges,
+		budget:      newBudget(opts.Ranges),
 		log:         opts.Log,
 	}, nil
 }

@@ -22,6 +22,8 @@ type session struct {
 	transport *guard
 	userAgent string
 	stall     time.Duration
+	ranges    Ranges
+	budget    *budget
 	log       *slog.Logger
 }
 
@@ -37,6 +39,8 @@ func (c *Client) connect(ctx context.Context, repo name.Repository, l login) (*s
 		anonymous: l.anonymous(),
 		userAgent: c.userAgent,
 		stall:     c.stall,
+		ranges:    c.ranges,
+		budget:    c.budget,
 		log:       c.log,
 	}
 	s.auth = newAuthorizer(l, repo.Scope("pull"), s.exchange)

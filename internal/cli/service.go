@@ -1,0 +1,236 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/boot"
+	"github.com/drengskapur/fastmcp-runner/internal/bridge"
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/front"
+	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/metrics"
+)
+
+// service is a stdio server that is to be served over HTTP, in a form that
+// passes from one process to the next. It holds nothing that is not needed to
+// serve: no credential of a registry.
+type service struct {
+	Site    front.Site
+	Command child.Command
+
+	SSE        bridge.SSEMode
+	Token      string
+	SessionKey []byte
+	// Environ says under which names clients may come.
+	Environ  []string
+	Shared   bool
+	Sessions int
+	Idle     time.Duration
+	Grace    time.Duration
+	Metrics  bool
+	// Masked is what the log does not show of what the server writes.
+	Masked []string
+
+	// Pulled are the bytes that were pulled, and PullTook the time that took.
+	Pulled   int64
+	PullTook time.Duration
+	// Guests are what was read of the connections that are taken over.
+	Guests [][]byte
+}
+
+// newService returns the service that the configuration asks for, of no server
+// yet.
+func newService(ctx context.Context, p Process, cfg *config.Config) (*service, error) {
+	svc := &service{
+		Token: cfg.AuthToken.Reveal(), SessionKey: []byte(cfg.SessionKey.Reveal()),
+		Environ: slices.Concat(cfg.ServerEnv, allowedOrigins(p.Environ)),
+		Shared:  cfg.Shared, Sessions: cfg.MaxSessions, Idle: cfg.IdleTimeout, Grace: cfg.Grace, Metrics: cfg.Metrics,
+		Masked: masked(cfg),
+		Site: front.Site{
+			HealthPath: pathOf(cfg.HealthcheckPath), Page: cfg.Page, NeedsToken: !cfg.AuthToken.Empty(), Version: p.Version,
+		},
+	}
+	if cfg.Image != nil {
+		svc.Site.Image = config.Familiar(cfg.Image)
+	}
+	svc.SSE = map[config.SSE]bridge.SSEMode{config.SSEOff: bridge.SSEOff, config.SSEOn: bridge.SSEOn, config.SSEOnly: bridge.SSEOnly}[cfg.SSE]
+	if svc.SSE != bridge.SSEOnly {
+		svc.Site.Path = pathOf(cfg.Path)
+	}
+	if svc.SSE != bridge.SSEOff {
+		svc.Site.SSEPath, svc.Site.MessagesPath = bridge.SSEPath, bridge.MessagesPath
+	}
+	if svc.Sessions == 0 {
+		svc.Sessions = defaultSessions(ctx, cfg.Shared)
+	}
+	if _, err := bridge.OriginsFrom(svc.Environ); err != nil {
+		return nil, &boot.ConfigError{Err: err}
+	}
+	return svc, svc.checkPaths()
+}
+
+// pathOf returns the path of a URL, unescaped.
+func pathOf(target string) string {
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		panic("internal error: a path of the configuration is none: " + err.Error())
+	}
+	return u.Path
+}
+
+// allowedOrigins returns the one variable of ours that says who may come.
+func allowedOrigins(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		return !strings.HasPrefix(entry, "RUNNER_ALLOWED_ORIGINS=")
+	})
+}
+
+// checkPaths refuses two things in one place.
+func (svc *service) checkPaths() error {
+	type claim struct{ path, by string }
+	claims := []claim{
+		{svc.Site.Path, "MCP_PATH"},
+		{svc.Site.SSEPath, "the HTTP+SSE transport (RUNNER_BRIDGE_SSE)"},
+		{svc.Site.MessagesPath, "the HTTP+SSE transport (RUNNER_BRIDGE_SSE)"},
+		{svc.Site.HealthPath, "HEALTHCHECK_PATH"},
+	}
+	if svc.Metrics {
+		claims = append(claims, claim{"/metrics", "RUNNER_METRICS"})
+	}
+	for i, a := range claims {
+		for _, b := range claims[:i] {
+			if a.path != "" && strings.TrimSuffix(a.path, "/") == strings.TrimSuffix(b.path, "/") {
+				return &boot.ConfigError{Err: fmt.Errorf("%s and %s both take the path %q: choose another one", b.by, a.by, a.path)}
+			}
+		}
+	}
+	return nil
+}
+
+const (
+	// Each session has a process of its own. A server in Python or Node takes
+	// some 60 to 100 MB, and up to a dozen threads.
+	memoryOfSession = 128 << 20
+	tasksOfSession  = 32
+	// leastSessions is one client and the one that it opens before it has
+	// closed the last.
+	leastSessions = 2
+	mostSessions  = 100
+)
+
+// defaultSessions is how many sessions this machine has room for.
+func defaultSessions(ctx context.Context, shared bool) int {
+	facts := host.Probe(ctx, host.Options{})
+	if shared {
+		return mostSessions
+	}
+	return sessionsFor(facts.Limits.MemoryBytes, facts.Machine.MemoryBytes, facts.Limits.PIDs)
+}
+
+// sessionsFor returns how many sessions there is room for. A limit that is not
+// positive is none.
+func sessionsFor(memoryLimit, memory, tasks int64) int {
+	places := int64(mostSessions)
+	for _, bytes := range []int64{memoryLimit, memory} {
+		if bytes > 0 {
+			places = min(places, bytes/memoryOfSession)
+		}
+	}
+	if tasks > 0 {
+		places = min(places, tasks/tasksOfSession)
+	}
+	return int(max(places, leastSessions))
+}
+
+// minSecret is the length from which on a value is masked: shorter ones would
+// black out common words.
+const minSecret = 4
+
+// masked are the values that the log does not show of what the server writes:
+// what was passed to it alone, and what it should not know.
+func masked(cfg *config.Config) []string {
+	values := make([]string, 0, 2+len(cfg.Passthrough))
+	values = append(values, cfg.AuthToken.Reveal(), cfg.SessionKey.Reveal())
+	for _, entry := range cfg.Passthrough {
+		_, value, _ := strings.Cut(entry, "=")
+		values = append(values, value)
+	}
+	return slices.DeleteFunc(values, func(value string) bool { return len(value) < minSecret })
+}
+
+// mask replaces what the log does not show.
+func (svc *service) mask() func(string) string {
+	pairs := make([]string, 0, 2*len(svc.Masked))
+	for _, value := range svc.Masked {
+		pairs = append(pairs, value, "[redacted]")
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
+
+// listen opens the address, and warns of strangers.
+func listen(ctx context.Context, cfg *config.Config, log *slog.Logger) (*net.TCPListener, error) {
+	listener, err := front.Listen(ctx, cfg.Host, cfg.Port)
+	if err != nil {
+		return nil, err
+	}
+	if front.IsPublic(listener) && cfg.AuthToken.Empty() {
+		log.Warn("Anybody who reaches this address may use the server: set RUNNER_AUTH_TOKEN, or MCP_HOST=127.0.0.1",
+			"address", listener.Addr().String())
+	}
+	return listener, nil
+}
+
+// serve serves until the context ends.
+func (svc *service) serve(ctx context.Context, p Process, listener net.Listener) error {
+	log := p.logger(svc.Token, string(svc.SessionKey))
+	origins, err := bridge.OriginsFrom(svc.Environ)
+	if err != nil {
+		return &boot.ConfigError{Err: err}
+	}
+	b := bridge.New(bridge.Options{
+		Path: svc.Site.Path, Command: svc.Command, SSE: svc.SSE,
+		Token: svc.Token, Origins: origins, SessionKey: svc.SessionKey,
+		Shared: svc.Shared, Sessions: svc.Sessions, Idle: svc.Idle,
+		Grace: svc.Grace - svc.Grace/8, // the rest is for what comes after the servers
+		Reap:  os.Getpid() == 1,
+		Mask:  svc.mask(),
+		Log:   log,
+	})
+	log.Info("Serving a stdio server", "command", strings.Join(svc.Command.Argv, " "), "sessions", svc.Sessions,
+		"url", fmt.Sprintf("http://%s%s", listener.Addr(), cmp.Or(svc.Site.Path, svc.Site.SSEPath)))
+	return front.Serve(ctx, listener, front.Options{
+		Site: svc.Site, Bridge: b, Metrics: svc.metrics(), Grace: svc.Grace, Log: log,
+	})
+}
+
+// metrics returns what serves the metrics; nil if they are not wanted.
+func (svc *service) metrics() http.Handler {
+	if !svc.Metrics {
+		return nil
+	}
+	m := metrics.New(metrics.Options{Version: svc.Site.Version})
+	m.Pulled(svc.Pulled, svc.PullTook)
+	return m
+}
+
+// hide keeps other processes of the same user, as the servers are, from looking
+// into this one: into its memory, its descriptors, and what it was started with.
+func hide() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot hide from the server: %w", err)
+	}
+	return nil
+}

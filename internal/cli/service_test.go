@@ -1,0 +1,29 @@
+package cli_test
+
+import (
+	"testing"
+
+	"github.com/drengskapur/fastmcp-runner/internal/cli"
+)
+
+func TestSessionsFor(t *testing.T) {
+	t.Parallel()
+	const unlimited, unknown = -1, 0
+	for _, tt := range []struct {
+		name                 string
+		limit, memory, tasks int64
+		want                 int
+	}{
+		{"a container of 512 MiB", 512 << 20, 64 << 30, unlimited, 4},
+		{"a machine of 1 GiB without limits", unlimited, 1 << 30, unlimited, 8},
+		{"a limit above what there is", 64 << 30, 2 << 30, unknown, 16},
+		{"few processes", 4 << 30, 64 << 30, 100, 3},
+		{"hardly anything", 64 << 20, 64 << 30, 8, 2},
+		{"a large machine", unlimited, 256 << 30, unlimited, 100},
+		{"nothing is known", unknown, unknown, unknown, 100},
+	} {
+		if got := cli.SessionsFor(tt.limit, tt.memory, tt.tasks); got != tt.want {
+			t.Errorf("%s: %d sessions, want %d", tt.name, got, tt.want)
+		}
+	}
+}

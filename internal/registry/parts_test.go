@@ -1,0 +1,341 @@
+package registry_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
+)
+
+// large is the layer of the tests here. It repeats at no power of two.
+var large = sync.OnceValue(func() string { return strings.Repeat("0123456789abcdefghijklmnopqrstuvwxy", 12<<20/35) })
+
+// small are ranges that suit it.
+var small = registry.Ranges{Starving: 200 * time.Millisecond, LeastBytes: 4 << 20, PartBytes: 1 << 20, MemoryBytes: 2 << 20}
+
+// rates say how fast a registry answers.
+type rates struct {
+	first time.Duration // Until an answer begins.
+	each  int64         // Bytes a second of each answer; 0: any.
+	all   int64         // The same of all together.
+}
+
+// slowRate brings the layer in five seconds.
+const slowRate = 2_500_000
+
+var slow = rates{first: 20 * time.Millisecond, each: slowRate}
+
+// throttle is a network of such rates.
+type throttle struct {
+	rates
+
+	mu        sync.Mutex
+	asked     []string // The ranges that were asked for.
+	now, most int      // Answers to ranges that are under way.
+	free      time.Time
+}
+
+// begin notes a request, and returns which it is, from 1.
+func (n *throttle) begin(r *http.Request) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = append(n.asked, r.Header.Get("Range"))
+	if isPart(r) {
+		n.now++
+		n.most = max(n.most, n.now)
+	}
+	return len(n.asked)
+}
+
+func (n *throttle) done(r *http.Request) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if isPart(r) {
+		n.now--
+	}
+}
+
+// isPart reports whether a request asks for a range with an end.
+func isPart(r *http.Request) bool {
+	asked := r.Header.Get("Range")
+	return asked != "" && !strings.HasSuffix(asked, "-")
+}
+
+// send sends at the rates.
+func (n *throttle) send(w http.ResponseWriter, content []byte) {
+	const step = 64 << 10
+	time.Sleep(n.first)
+	due := time.Now()
+	for len(content) > 0 {
+		piece := content[:min(step, len(content))]
+		content = content[len(piece):]
+		due = due.Add(timeFor(len(piece), n.each))
+		time.Sleep(time.Until(n.turn(len(piece), due)))
+		if _, err := w.Write(piece); err != nil {
+			return
+		}
+	}
+}
+
+// turn returns when some bytes that are due at a time get through what all
+// answers share.
+func (n *throttle) turn(bytes int, due time.Time) time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := time.Now(); n.free.Before(now) {
+		n.free = now
+	}
+	n.free = n.free.Add(timeFor(bytes, n.all))
+	if n.free.After(due) {
+		return n.free
+	}
+	return due
+}
+
+// timeFor returns how long some bytes take at a rate.
+func timeFor(bytes int, rate int64) time.Duration {
+	if rate == 0 {
+		return 0
+	}
+	return time.Duration(bytes) * time.Second / time.Duration(rate)
+}
+
+// reunited reports whether the rest was asked for by one range.
+func (n *throttle) reunited() bool {
+	return slices.ContainsFunc(n.asked, func(asked string) bool { return strings.HasSuffix(asked, "-") })
+}
+
+// answer answers the nth request, from 1, for the layer; false: as it should be.
+type answer func(w http.ResponseWriter, r *http.Request, nth int) bool
+
+// serveLarge serves the large layer through a throttle.
+func serveLarge(t *testing.T, n *throttle, opts registry.Options, answer answer) registry.Layer {
+	t.Helper()
+	net, f := newNetwork(), newFake()
+	f.keep(t, "latest", newImage(t, amd64, large()))
+	net.serve(t, "localhost:80", f)
+	img := mustResolve(t, newClient(t, net, opts), "localhost/acme/mcp")
+	f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		nth := n.begin(r)
+		defer n.done(r)
+		if answer == nil || !answer(w, r, nth) {
+			n.send(w, answerRange(w, r, []byte(large())))
+		}
+		return true
+	}
+	return img.Layers[0]
+}
+
+// checkLarge reads the layer, and returns how long that took.
+func checkLarge(t *testing.T, l registry.Layer) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	if got, err := readLayer(t, l); err != nil || got != large() {
+		t.Errorf("read %d bytes, %v; want the %d of the layer", len(got), err, len(large()))
+	}
+	return time.Since(begin)
+}
+
+func TestSeveralConnections(t *testing.T) {
+	t.Parallel()
+	none := small
+	none.Connections = 1
+	three := small
+	three.Connections = 3
+	tests := []struct {
+		name   string
+		rates  rates
+		ranges registry.Ranges
+		answer answer
+		// least and most are how often faster it is than each answer by itself.
+		least, most float64
+		connections int  // Ranges at once.
+		reunited    bool // The rest comes by one.
+	}{
+		{
+			name: "answers that are slow each come by four at once", rates: slow, ranges: small,
+			least: 2.5, most: 4, connections: 4,
+		},
+		{name: "as many as are allowed", rates: slow, ranges: three, least: 2, most: 3, connections: 3},
+		{name: "one if no more are allowed", rates: slow, ranges: none, least: 0.98, most: 1},
+		{
+			name: "a line that is slow as a whole is left to one", rates: rates{each: slowRate, all: slowRate}, ranges: small,
+			least: 0.9, most: 1, connections: 4, reunited: true,
+		},
+		{name: "a fast line is left to one", rates: rates{each: 100_000_000}, ranges: small, least: 0.9, most: 1},
+		{name: "a layer of which little is left is left to one", rates: slow, ranges: registry.Ranges{Starving: small.Starving}, least: 0.9, most: 1},
+		{
+			name: "a registry that ignores ranges is asked once", rates: slow, ranges: small, answer: ignoreRange,
+			least: 0.95, most: 1, connections: 1,
+		},
+		{
+			name: "so is one that refuses them", rates: slow, ranges: small, answer: refuseParts(http.StatusRequestedRangeNotSatisfiable),
+			least: 0.95, most: 1, connections: 1,
+		},
+		{
+			name: "so is one that is asked too much", rates: slow, ranges: small, answer: refuseParts(http.StatusTooManyRequests),
+			least: 0.95, most: 1, connections: 1,
+		},
+		{
+			name: "so is one that answers with another range", rates: slow, ranges: small, answer: answerOtherRange,
+			least: 0.95, most: 1, connections: 1,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := &throttle{rates: tt.rates}
+				took := checkLarge(t, serveLarge(t, n, registry.Options{Ranges: tt.ranges}, tt.answer))
+				alone := timeFor(len(large()), tt.rates.each)
+				if ratio := alone.Seconds() / took.Seconds(); ratio < tt.least || ratio > tt.most {
+					t.Errorf("it took %s, %.2f times as fast as one answer, want %v to %v times", took, ratio, tt.least, tt.most)
+				}
+				if n.most != tt.connections || n.reunited() != tt.reunited {
+					t.Errorf("asked for %q, %d at once, want %d at once, and the rest at the end: %v", n.asked, n.most, tt.connections, tt.reunited)
+				}
+			})
+		})
+	}
+}
+
+// ignoreRange answers with the whole layer.
+func ignoreRange(_ http.ResponseWriter, r *http.Request, _ int) bool {
+	r.Header.Del("Range")
+	return false
+}
+
+func refuseParts(status int) answer {
+	return func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if isPart(r) {
+			w.WriteHeader(status)
+		}
+		return isPart(r)
+	}
+}
+
+// answerOtherRange answers with the first byte, whatever part is asked for.
+func answerOtherRange(w http.ResponseWriter, r *http.Request, _ int) bool {
+	if !isPart(r) {
+		return false
+	}
+	w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-0/%d", len(large())))
+	w.WriteHeader(http.StatusPartialContent)
+	_, _ = io.WriteString(w, large()[:1])
+	return true
+}
+
+// once answers the nth request for a part, from 1, by fault.
+func once(n int, fault http.HandlerFunc) answer {
+	var parts atomic.Int64
+	return func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		// The first asks whether ranges work.
+		if !isPart(r) || parts.Add(1) != int64(n)+1 {
+			return false
+		}
+		fault(w, r)
+		return true
+	}
+}
+
+func TestFaultsOfParts(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		fault    http.HandlerFunc
+		reunited bool // The rest comes by one.
+		again    bool // Something is asked for again.
+		err      string
+	}{
+		{
+			name: "trap 46: a part that breaks is resumed at the byte", again: true,
+			fault: func(w http.ResponseWriter, r *http.Request) {
+				_, _ = w.Write(answerRange(w, r, []byte(large()))[:cut])
+				abort(w)
+			},
+		},
+		{
+			name: "trap 46: a part that stalls is resumed at the byte", again: true,
+			fault: func(w http.ResponseWriter, r *http.Request) {
+				_, _ = w.Write(answerRange(w, r, []byte(large()))[:cut])
+				stall(w, r)
+			},
+		},
+		{
+			name: "trap 45: a part that is refused for a while is asked for again", again: true,
+			fault: func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "2")
+				w.WriteHeader(http.StatusServiceUnavailable)
+			},
+		},
+		{
+			name: "trap 46: a range that is ignored leads back to one connection", reunited: true,
+			fault: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, large()) },
+		},
+		{
+			name: "trap 46: so does a wrong Content-Range", reunited: true,
+			fault: func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", len(large())-1, len(large())))
+				w.WriteHeader(http.StatusPartialContent)
+				_, _ = io.WriteString(w, large())
+			},
+		},
+		{
+			name: "trap 46: so does 416", reunited: true,
+			fault: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestedRangeNotSatisfiable) },
+		},
+		{
+			name: "a blob that is gone is not waited for", err: "no such blob",
+			fault: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
+		},
+		{
+			name: "trap 29: one flipped bit is never the end of the stream", err: "does not match its digest",
+			fault: func(w http.ResponseWriter, r *http.Request) {
+				_, _ = w.Write(flipped(answerRange(w, r, []byte(large()))))
+			},
+		},
+	}
+	for _, tt := range tests {
+		for _, n := range []int{1, 4, 7} {
+			t.Run(fmt.Sprintf("%s, at part %d", tt.name, n), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					network := &throttle{rates: slow}
+					layer := serveLarge(t, network, registry.Options{Ranges: small}, once(n, tt.fault))
+					got, err := readLayer(t, layer)
+					if tt.err != "" {
+						wantError(t, err, tt.err, "")
+						return
+					}
+					if err != nil || got != large() {
+						t.Errorf("read %d bytes, %v; want the %d of the layer", len(got), err, len(large()))
+					}
+					if network.reunited() != tt.reunited {
+						t.Errorf("asked for %q, want the rest at the end: %v", network.asked, tt.reunited)
+					}
+					if again := len(ends(network.asked)) < len(network.asked); again != tt.again {
+						t.Errorf("asked for %q, want something asked for again: %v", network.asked, tt.again)
+					}
+				})
+			})
+		}
+	}
+}
+
+// ends returns the different ends of ranges.
+func ends(ranges []string) map[string]bool {
+	set := map[string]bool{}
+	for _, r := range ranges {
+		_, end, _ := strings.Cut(r, "-")
+		set[end] = true
+	}
+	return set
+}

@@ -1,0 +1,102 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+)
+
+// ways are the ways to the bytes of one blob.
+type ways struct {
+	budget *budget
+	// rest is all that follows an offset, by one connection at a time.
+	rest func(offset int64) *stretch
+	// ask reports whether the byte at an offset can be had by a range.
+	ask func(offset int64) bool
+	// parts is all that follows an offset, by ranges.
+	parts func(offset int64) *parts
+	// crowded reports, once, that the requests for parts were found too many.
+	crowded func() bool
+}
+
+// ways returns those to the layer's blob, under a context that governs all that
+// they open.
+func (l Layer) ways(ctx context.Context) ways {
+	source := &partSource{layer: l}
+	return ways{
+		budget: l.session.budget,
+		rest: func(offset int64) *stretch {
+			return l.stretch(ctx, offset, l.Size, func(offset int64) (io.ReadCloser, error) { return l.openAt(ctx, offset) })
+		},
+		ask: func(offset int64) bool {
+			body, err := source.open(ctx, offset, offset+1)
+			if err != nil {
+				return false
+			}
+			discard(body)
+			return true
+		},
+		parts: func(offset int64) *parts {
+			ctx, cancel := context.WithCancel(ctx)
+			open := func(from, to int64) *stretch {
+				return l.stretch(ctx, from, to, func(offset int64) (io.ReadCloser, error) { return source.open(ctx, offset, to) })
+			}
+			return newParts(l.session.budget, l.session.ranges.PartBytes, offset, l.Size, open, cancel)
+		},
+		crowded: func() bool { return source.crowded.Swap(false) },
+	}
+}
+
+// stretch returns a stream from one offset to another that is as patient as open
+// deserves.
+func (l Layer) stretch(ctx context.Context, from, to int64, open func(int64) (io.ReadCloser, error)) *stretch {
+	p := newPatience(l.session.log)
+	return &stretch{
+		offset: from, end: to, open: open, progress: p.progress,
+		wait: func(err error) error { return p.wait(ctx, err) },
+	}
+}
+
+// errNoRange says that a server does not give the range that it was asked for.
+var errNoRange = errors.New("the server gives no ranges")
+
+// partSource opens parts of a blob.
+type partSource struct {
+	layer Layer
+	// found is where a part was had last: at the registry or where that redirects
+	// to, so that not each of many parts takes the way by the registry. It is nil
+	// after any failure, for a presigned URL expires.
+	found atomic.Pointer[url.URL]
+	// crowded says that a part was refused because of too many requests.
+	crowded atomic.Bool
+}
+
+// open makes one attempt to open the bytes from one offset to another.
+func (s *partSource) open(ctx context.Context, from, to int64) (io.ReadCloser, error) {
+	found := s.found.Load()
+	at := found
+	if at == nil {
+		at = s.layer.session.blobURL(s.layer.Digest)
+	}
+	resp, err := s.layer.session.get(ctx, at, http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", from, to-1)}})
+	if err == nil && resp.StatusCode == http.StatusPartialContent && s.layer.continues(resp, from) {
+		s.found.Store(resp.Request.URL)
+		return resp.Body, nil
+	}
+	s.found.CompareAndSwap(found, nil)
+	if err != nil {
+		return nil, err
+	}
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
+		discard(resp.Body)
+		return nil, errNoRange
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		s.crowded.Store(true)
+	}
+	return nil, s.layer.session.failure(resp, "blob")
+}
