@@ -75,13 +75,16 @@ func (d *daemon) ready(ctx context.Context, check func(context.Context) error) e
 }
 
 // tail returns the end of what the program printed.
-func (d *daemon) tail() []byte {
+func (d *daemon) tail() []byte { return tail(d.log) }
+
+// tail returns the last part of a log.
+func tail(name string) []byte {
 	const most = 2000
-	printed, err := os.ReadFile(d.log)
+	log, err := os.ReadFile(name) //nolint:gosec // a file of ours
 	if err != nil {
 		return []byte(err.Error())
 	}
-	return printed[max(0, len(printed)-most):]
+	return log[max(0, len(log)-most):]
 }
 
 // stop asks the program to end and makes sure that it does.

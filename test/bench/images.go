@@ -19,6 +19,35 @@ const (
 	copies     = 6 // of node_modules in the image of many small files
 )
 
+// images are all that the scenarios pull.
+type images struct {
+	five, fat, zstd, small layers
+}
+
+func makeImages(ctx context.Context) (all images, err error) {
+	if all.five, err = five(ctx); err != nil {
+		return images{}, err
+	}
+	if all.fat, err = fat(all.five); err != nil {
+		return images{}, err
+	}
+	if all.zstd, err = zstandard(all.five); err != nil {
+		return images{}, err
+	}
+	all.small, err = small(ctx)
+	return all, err
+}
+
+// tagged is an image with the tag that the registry has it under.
+type tagged struct {
+	tag    string
+	layers layers
+}
+
+func (i images) all() []tagged {
+	return []tagged{{"five", i.five}, {"fat", i.fat}, {"zstd", i.zstd}, {"small", i.small}}
+}
+
 // five returns the image that the goals are about: a distribution, compilers
 // and headers, a runtime with its packages and one big file, node_modules, and
 // the application with everything that makes layers more than archives.

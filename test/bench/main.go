@@ -1,26 +1,25 @@
-// Command bench measures how long pulling takes, how much of the machine it
-// needs, and the same of other tools on the same image from the same registry.
-// `make bench` runs it; docs/performance.md holds what it printed last.
+// Command bench measures how long pulling an image takes and how much of the
+// machine it needs, for the runner and for other tools, on the same images from
+// the same registry. `make bench` runs it; docs/performance.md explains its
+// tables and holds the last run.
+//
+// It needs root, for file systems of its own, and leaves nothing behind but
+// downloads in the user's cache directory.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"strings"
 	"syscall"
 )
 
 func main() {
-	b := bench{out: os.Stdout, log: os.Stderr}
-	flag.StringVar(&b.serve, "serve", "", "only serve the images, at this `address`, until a signal")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := b.run(ctx)
+	err := dispatch(ctx, os.Args[1:])
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -28,53 +27,30 @@ func main() {
 	}
 }
 
-// bench is what the flags chose.
-type bench struct {
-	out, log io.Writer
-	serve    string
-}
-
-func (b bench) run(ctx context.Context) (err error) {
-	dir, err := os.MkdirTemp("", "fastmcp-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	at := filepath.Join(dir, "registry")
-	if err := os.Mkdir(at, 0o700); err != nil {
-		return err
-	}
-	s, err := startStore(ctx, at, b.serve)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.daemon.stop()) }()
-	ls, err := five(ctx)
-	if err != nil {
-		return err
-	}
-	for _, v := range []struct {
-		name string
-		make func() (layers, error)
-	}{
-		{"five", func() (layers, error) { return ls, nil }},
-		{"fat", func() (layers, error) { return fat(ls) }},
-		{"zstd", func() (layers, error) { return zstandard(ls) }},
-		{"small", func() (layers, error) { return small(ctx) }},
-	} {
-		ls, err := v.make()
-		if err != nil {
-			return err
-		}
-		ref, err := s.push(ctx, "bench/"+v.name+":1", ls)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(b.out, ref)
-		for _, l := range ls {
-			fmt.Fprintln(b.log, l.Bytes, l.Raw)
+// dispatch is the benchmark, or one of the processes that it starts to measure
+// something in.
+func dispatch(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case measureArg:
+			return measuring(args[1:])
+		case floorArg:
+			return measureFloor(ctx, os.Stdin, os.Stdout)
+		case decodeArg:
+			return measureDecoder(os.Stdin, os.Stdout)
 		}
 	}
-	<-ctx.Done()
-	return nil
+	b := bench{out: os.Stdout, log: os.Stderr}
+	flag.StringVar(&b.runner, "runner", "bin/fastmcp-runner", "the runner's `program`, as make build makes it")
+	flag.IntVar(&b.rounds, "rounds", 7, "how often each tool runs")
+	flag.BoolVar(&b.quick, "quick", false, "only the main scenarios")
+	flag.StringVar(&b.page, "docs", "", "replace the figures of this `page` instead of printing them")
+	flag.StringVar(&b.serve, "serve", "", "only serve the images, at this `address`, until a signal")
+	flag.BoolVar(&b.scale, "scale", false, "measure how the cost grows with layers, files and bytes")
+	only := flag.String("only", "", "only the scenarios of this comma-separated `list`")
+	flag.Parse()
+	if *only != "" {
+		b.only = strings.Split(*only, ",")
+	}
+	return b.run(ctx)
 }

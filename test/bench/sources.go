@@ -18,18 +18,18 @@ import (
 // and PyPI. Each is downloaded once and kept.
 const (
 	basePackages = "python3,ca-certificates"
-	devPackages  = "gcc,g++,git,git-doc,linux-headers-" // and the architecture
+	devPackages  = "gcc,g++,git,git-doc,gdb,linux-headers-" // and the architecture
 	nodeVersion  = "22.23.3"
 )
 
 func nodePackages() []string {
 	return []string{
-		"typescript@5.6.3", "webpack@5.97.1", "webpack-cli@5.1.4", "date-fns@4.1.0", "lodash@4.17.21",
+		"typescript@5.6.3", "webpack@5.97.1", "webpack-cli@5.1.4", "date-fns@4.1.0", "lodash@4.17.21", "eslint@9.16.0",
 	}
 }
 
 func pythonPackages() []string {
-	return []string{"fastmcp==2.3.4", "uvicorn==0.34.0", "sqlalchemy==2.0.36", "boto3==1.35.80"}
+	return []string{"fastmcp==2.3.4", "uvicorn==0.34.0", "sqlalchemy==2.0.36"}
 }
 
 // debianBase returns an archive of a small Debian with an interpreter: this

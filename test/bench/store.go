@@ -19,9 +19,12 @@ type store struct {
 	daemon  *daemon
 }
 
-// startStore starts an empty registry below dir, at a port that the kernel
-// chooses if the one of address is 0.
+// startStore starts an empty registry below dir, at an address of loopback, or
+// where the kernel chooses if that is empty.
 func startStore(ctx context.Context, dir, address string) (*store, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
 	config := filepath.Join(dir, "config.yml")
 	body := fmt.Sprintf("version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\n"+
 		"storage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q, secret: none}\n", filepath.Join(dir, "data"), address)
@@ -53,15 +56,21 @@ func (s *store) find() error {
 	return nil
 }
 
-// push stores an image and returns its reference.
-func (s *store) push(ctx context.Context, path string, ls layers) (string, error) {
+// repository is where the images are.
+const repository = "bench/image"
+
+// reference is how a registry's clients call what was pushed with a tag.
+func reference(host, tag string) string { return host + "/" + repository + ":" + tag }
+
+// push stores an image with a tag.
+func (s *store) push(ctx context.Context, tag string, ls layers) error {
 	img, err := ls.image()
 	if err != nil {
-		return "", err
+		return err
 	}
-	ref, err := name.ParseReference(s.address + "/" + path)
+	ref, err := name.ParseReference(reference(s.address, tag))
 	if err != nil {
-		return "", err
+		return err
 	}
-	return ref.String(), remote.Write(ref, img, remote.WithContext(ctx))
+	return remote.Write(ref, img, remote.WithContext(ctx))
 }
