@@ -110,6 +110,24 @@ func oldSparse(name string, realSize int64, body string) []byte {
 	return b
 }
 
+// endlessMap returns an old sparse file whose map goes on for more than a
+// megabyte.
+func endlessMap() []byte {
+	b := append(oldSparse("s", 9, ""), make([]byte, 2049*blockSize)...)
+	b[482] = 1
+	sealed(b[:blockSize])
+	for i := blockSize; i < len(b); i += blockSize {
+		b[i+504] = 1
+	}
+	return b
+}
+
+// newSparse returns the extended header of a sparse file of 9 bytes whose map is
+// in front of its content.
+func newSparse() []byte {
+	return pax("GNU.sparse.major", "1", "GNU.sparse.minor", "0", "GNU.sparse.name", "s", "GNU.sparse.realsize", "9")
+}
+
 // base256 is how GNU tar writes numbers that octal digits cannot hold.
 func base256(n int64) string {
 	b := make([]byte, 12)

@@ -219,6 +219,16 @@ func TestRefusedEntries(t *testing.T) {
 			`entry "` + deep[:256] + `"... (4097 bytes): file name too long: it has more than 4095 bytes`,
 		},
 		{"trap 30: an extended header of more than a megabyte", pax("comment", strings.Repeat("x", 1<<20)), `cannot read the header of the first entry: an extended header of more than 1048576 bytes`},
+		{"trap 30: a long name of more than a megabyte", gnuLong('L', strings.Repeat("x", 1<<20)), `cannot read the header of the first entry: an extended header of more than 1048576 bytes`},
+		{"trap 30: a map of an old sparse file that does not end", endlessMap(), `cannot read the header of the first entry: the map of a sparse file has more than 1048576 bytes`},
+		{"trap 30: a map of a sparse file that does not end", join(newSparse(), member{name: "x", body: "999999\n" + strings.Repeat("0\n", 1<<20)}.bytes()), `cannot read the header of the first entry: the map of a sparse file has more than 1048576 bytes`},
+		{"a sparse file with more content than its map", join(newSparse(), member{name: "x", body: "0\n" + strings.Repeat("\x00", blockSize)}.bytes()), `cannot read the header of the first entry: the map of a sparse file has 0 bytes, the archive 2`},
+		{"a sparse file with less content than its map", join(newSparse(), member{name: "x", body: "1\n0\n9\n" + strings.Repeat("\x00", blockSize)}.bytes()[:2*blockSize]), `cannot read the header of the first entry: the map of a sparse file has 9 bytes, the archive 6`},
+		{"a sparse file whose fragments overlap", join(newSparse(), member{name: "x", body: "2\n0\n2\n1\n1\n"}.bytes()), `cannot read the header of the first entry: invalid tar header: no map of a sparse file`},
+		{"a member with a wrong checksum", join(member{name: "a"}.bytes(), make([]byte, blockSize-1), []byte{1}), `cannot read the header after entry "a": invalid tar header: its checksum is wrong`},
+		{"an owner that is no number", join(member{name: "a"}.bytes(), damaged(108, "1000 x")), `cannot read the header after entry "a": invalid tar header: a field is no number`},
+		{"a negative size", join(member{name: "a"}.bytes(), damaged(124, strings.Repeat("\xff", 12))), `cannot read the header after entry "a": invalid tar header: its size is negative`},
+		{"a record without a newline", member{flag: 'x', body: "7 a=bcd"}.bytes(), `cannot read the header of the first entry: invalid tar header: an extended header has a record that is none`},
 		{"a member after a single zero block", join(member{name: "a"}.bytes(), make([]byte, blockSize), member{name: "b"}.bytes()), `cannot read the header after entry "a": invalid tar header: a single block of zeros before it`},
 	}
 	for _, tt := range tests {
@@ -230,6 +240,13 @@ func TestRefusedEntries(t *testing.T) {
 			}
 		})
 	}
+}
+
+// damaged returns a member of which a field is replaced.
+func damaged(field int, value string) []byte {
+	b := member{name: "x"}.bytes()
+	copy(b[field:], value)
+	return sealed(b)
 }
 
 func TestLongestNames(t *testing.T) {
@@ -333,6 +350,7 @@ func TestModTime(t *testing.T) {
 		{"trap 23: before 1677 is clamped", "-9223372037", first},
 		{"trap 23: a fraction before the first second is clamped", "-9223372036.5", first},
 		{"trap 23: the smallest time is clamped", "-9223372036854775808", first},
+		{"trap 23: a fraction before the smallest time is clamped", "-9223372036854775808.5", first},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

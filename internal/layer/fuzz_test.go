@@ -50,12 +50,26 @@ func FuzzDecompress(f *testing.F) {
 	})
 }
 
+// FuzzTar holds the parser against archive/tar.
+func FuzzTar(f *testing.F) {
+	for seed := range uint64(100) {
+		f.Add(newGenerator(seed).archive())
+	}
+	f.Fuzz(func(t *testing.T, archive []byte) {
+		archive = resealed(archive)
+		if looksCompressed(archive) {
+			t.Skip("archive/tar reads no compressed ones")
+		}
+		compare(t, archive)
+	})
+}
+
 // resealed returns a copy of archive in which all that looks like a header has
 // the right checksum, so that the fuzzer need not find it.
 func resealed(archive []byte) []byte {
 	archive = bytes.Clone(archive)
 	for block := range slices.Chunk(archive, blockSize) {
-		if len(block) == blockSize && string(block[257:262]) == "ustar" {
+		if len(block) == blockSize && (string(block[257:262]) == "ustar" || string(block[154:156]) == "\x00 ") {
 			sealed(block)
 		}
 	}

@@ -7,9 +7,17 @@ import (
 	"strings"
 )
 
-// generator writes archives by chance: mostly right, in all formats, and wrong
-// in the ways that writers and attackers have found.
-type generator struct{ *rand.Rand }
+// generator writes archives by chance, in all formats: every other one right,
+// the others wrong in the ways that writers and attackers have found.
+type generator struct {
+	*rand.Rand
+
+	wrong bool
+}
+
+func newGenerator(seed uint64) generator {
+	return generator{rand.New(rand.NewPCG(seed, 0)), seed%2 == 1}
+}
 
 // archive returns an archive of a few members.
 func (g generator) archive() []byte {
@@ -21,17 +29,17 @@ func (g generator) archive() []byte {
 	case 0:
 	case 1:
 		b.Write(make([]byte, blockSize))
-	case 2:
-		b.Write(make([]byte, blockSize))
-		b.Write(g.member())
 	default:
 		b.Write(trailer())
 	}
+	if g.fault(10) {
+		b.Write(g.member())
+	}
 	archive := b.Bytes()
-	if g.one(10) {
+	if g.fault(10) {
 		archive = archive[:g.IntN(len(archive)+1)]
 	}
-	for g.one(10) && len(archive) > 0 {
+	for g.fault(10) && len(archive) > 0 {
 		archive[g.IntN(len(archive))] ^= 1 << g.IntN(8)
 	}
 	return archive
@@ -39,6 +47,9 @@ func (g generator) archive() []byte {
 
 // one is true in one of n cases.
 func (g generator) one(n int) bool { return g.IntN(n) == 0 }
+
+// fault is true in one of n cases if faults are allowed.
+func (g generator) fault(n int) bool { return g.wrong && g.one(n) }
 
 func (g generator) pick(choices ...string) string { return choices[g.IntN(len(choices))] }
 
@@ -54,8 +65,11 @@ func (g generator) member() []byte {
 	case 1:
 		b.Write(g.paxSparse())
 	default:
-		size := g.size()
-		b.Write(g.header(g.flag(), size))
+		flag, size := g.flag(), g.size()
+		if strings.IndexByte("\x00123456", flag) >= 0 && !g.fault(2) {
+			size = 0 // these have no content, or none if their name ends in a slash
+		}
+		b.Write(g.header(flag, size))
 		b.Write(g.content(size))
 	}
 	return b.Bytes()
@@ -76,8 +90,9 @@ func (g generator) special() []byte {
 		flag, body = 'L', g.name()+g.pick("", "\x00", "\x00x")
 	case 2:
 		flag, body = 'K', g.name()+g.pick("", "\x00", "\x00x")
-	case 3:
-		body = g.record() + g.pick("\x00", "3 x", "5 a=", "6 a=b", "+8 a=bc\n", "08 a=bc\n", "4 =\n", "6 ab=\n", "99 a=b\n", "-1 a=b\n", " a=b\n", "7 a=b\n\n")
+	}
+	if flag == 'x' && g.fault(5) {
+		body += g.pick("\x00", "3 x", "5 a=", "6 a=b", "+8 a=bc\n", "08 a=bc\n", "4 =\n", "6 ab=\n", "99 a=b\n", "-1 a=b\n", " a=b\n", "7 a=b\n\n")
 	}
 	h := g.header(flag, int64(len(body)))
 	return append(h, padded(body)...)
@@ -87,21 +102,30 @@ func padded(body string) []byte {
 	return append([]byte(body), make([]byte, -len(body)&(blockSize-1))...)
 }
 
+// record returns a record with a value that its keyword may have, or with any.
 func (g generator) record() string {
 	key := g.pick("path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime", "atime", "ctime", "comment",
-		"SCHILY.xattr.user.a", "SCHILY.xattr.user.b", "SCHILY.xattr.", "SCHILY.xattr.\x00",
-		"GNU.sparse.major", "GNU.sparse.minor", "GNU.sparse.name", "GNU.sparse.size", "GNU.sparse.realsize",
-		"GNU.sparse.numblocks", "GNU.sparse.offset", "GNU.sparse.numbytes", "GNU.sparse.map", "GNU.sparse.x", "", "\x00")
-	value := g.pick("", "0", "1", "2", "-1", "+1", "12", "512", "1.5", "-1.5", "1.", "-0.5", "1.0000000009", "1.x", ".5", "1e3", "0x1", "01",
-		"9223372036854775807", "9223372036854775808", "-9223372036854775808", "9223372036.9", "1_0",
-		"a", "a/", "ü\nx", "a\x00b", "0,1", "0,1,2,3", "a=b")
-	switch key {
-	case "path", "linkpath", "GNU.sparse.name":
-		if g.one(2) {
-			value = g.name()
-		}
+		"SCHILY.xattr.user.a", "SCHILY.xattr.user.b", "SCHILY.xattr.", "GNU.sparse.name", "GNU.sparse.x")
+	if g.fault(2) {
+		key = g.pick("", "\x00", "SCHILY.xattr.\x00", "GNU.sparse.major", "GNU.sparse.minor", "GNU.sparse.size", "GNU.sparse.realsize",
+			"GNU.sparse.numblocks", "GNU.sparse.offset", "GNU.sparse.numbytes", "GNU.sparse.map")
 	}
-	return paxRecord(key, value)
+	if g.fault(3) {
+		return paxRecord(key, g.pick("", "0", "1", "2", "-1", "1.5", "1.x", ".5", "1e3", "0x1",
+			"9223372036854775808", "1_0", "a", "a\x00b", "0,1", "0,1,2,3"))
+	}
+	switch key {
+	case "size":
+		return paxRecord(key, "")
+	case "uid", "gid":
+		return paxRecord(key, g.pick("", "0", "+1", "01", "-1", "70000", "4294967296", "9223372036854775807", "-9223372036854775808"))
+	case "mtime", "atime", "ctime":
+		return paxRecord(key, g.pick("", "0", "1.5", "-1.5", "1.", "-0.5", "+1.5", "1.0000000009", "0.999999999", "1.000000001",
+			"9223372036.9", "-9223372036.9", "-9223372036", "9223372036854775807", "-9223372036854775808", "-9223372037.5"))
+	case "path", "linkpath", "GNU.sparse.name":
+		return paxRecord(key, strings.ReplaceAll(g.name(), "\x00", "=\n"))
+	}
+	return paxRecord(key, g.pick("", "a=b", "ü\nx", "root"))
 }
 
 func (g generator) name() string {
@@ -110,7 +134,7 @@ func (g generator) name() string {
 }
 
 func (g generator) flag() byte {
-	if g.one(10) {
+	if g.fault(10) {
 		return byte(g.IntN(256))
 	}
 	return "0000000\x00\x00\x0012345670SVDMN"[g.IntN(23)]
@@ -120,7 +144,7 @@ func (g generator) size() int64 { return []int64{0, 0, 1, 5, 511, 512, 513, 1500
 
 // content returns that much content with its padding, or a little less or more.
 func (g generator) content(size int64) []byte {
-	if g.one(20) {
+	if g.fault(20) {
 		size += 512 - int64(g.IntN(1024))
 	}
 	b := padded(strings.Repeat("x", int(max(size, 0))))
@@ -154,7 +178,7 @@ func (g generator) header(flag byte, size int64) []byte {
 		g.number(b[345:357], 1)
 		g.number(b[357:369], 2)
 	case 2:
-		copy(b[345:500], g.name())
+		copy(b[345:476], g.name())
 		g.number(b[476:488], 1)
 		g.number(b[488:500], 2)
 		copy(b[508:512], "tar\x00")
@@ -165,12 +189,12 @@ func (g generator) header(flag byte, size int64) []byte {
 // seal gives a header its checksum, or nearly so.
 func (g generator) seal(b []byte) []byte {
 	sealed(b)
-	switch g.IntN(100) {
-	case 0:
+	switch {
+	case g.fault(50):
 		b[148+g.IntN(8)] ^= 1
-	case 1:
+	case g.fault(50):
 		copy(b[148:156], g.pick("", "        ", "0000000", "\xff\xff\xff\xff\xff\xff\xff\xff"))
-	case 2, 3, 4: // as signed bytes
+	case g.one(20): // as signed bytes
 		sum, err := strconv.ParseInt(string(b[148:154]), 8, 64)
 		if err != nil {
 			panic(err)
@@ -180,38 +204,35 @@ func (g generator) seal(b []byte) []byte {
 				sum -= 256
 			}
 		}
-		copy(b[148:156], "\x00\x00\x00\x00\x00\x00\x00\x00")
 		if sum > 0 {
-			copy(b[148:156], strconv.FormatInt(sum, 8))
+			copy(b[148:156], strconv.FormatInt(sum, 8)+"\x00\x00\x00\x00\x00\x00\x00")
 		}
 	}
 	return b
 }
 
-// number writes a number into a field, or nearly so.
+// number writes a number into a field, in one of the ways that there are.
 func (g generator) number(field []byte, n int64) {
 	octal := strconv.FormatInt(n, 8)
-	switch g.IntN(40) {
-	case 0:
-		copy(field, base256(n)[12-len(field):])
-		field[0] |= 0x80
-	case 1:
-		copy(field, g.pick("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x80\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00\x01",
+	if g.fault(20) {
+		copy(field, g.pick("9", "x", "-1", " 1 2", "1\x00x", "1 \x00x", "1 x", "\x00 1", "77777777777777", "0o7", "1_1",
+			"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x80\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00\x01",
 			"\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff", "\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00",
 			"\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\x00\x00", "\xff\xff\xff\xff\x7f\xff\xff\xff\xff\xff\xff\xff",
 			"\xbf\x00\x00\x00\x00\x00\x00\x01", "\xc0"))
-	case 2:
-		copy(field, g.pick("9", "x", "-1", " 1 2", "1\x00x", "1 \x00x", "1 x", "\x00 1", "  ", "77777777777777", "0o7", "1_1"))
-	case 3:
+		return
+	}
+	switch form := g.IntN(8); {
+	case form == 0 || len(octal) >= len(field):
+		copy(field, base256(n)[12-len(field):])
+		field[0] |= 0x80
+	case form == 1:
 		copy(field, " "+octal+" ")
-	case 4:
+	case form == 2:
 		copy(field, octal+" \x00 ")
-	case 5: // nothing, which is zero
 	default:
-		copy(field[max(0, len(field)-1-len(octal)):len(field)-1], octal)
-		for i := range max(0, len(field)-1-len(octal)) {
-			field[i] = '0'
-		}
+		octal = strings.Repeat("0", len(field)-1-len(octal)) + octal
+		copy(field, octal)
 	}
 }
 
@@ -224,17 +245,15 @@ func (g generator) fragments() (fragments []int64, size, content int64) {
 		size, content = offset+length, content+length
 	}
 	size += int64(g.IntN(3) * 200)
-	switch g.IntN(20) {
-	case 0:
+	switch {
+	case g.fault(10):
 		size -= 200
-	case 1:
+	case g.fault(10):
 		content++
-	case 2:
+	case g.fault(10):
 		content--
-	case 3:
-		if len(fragments) > 0 {
-			fragments[g.IntN(len(fragments))] += []int64{1, -1, 1 << 62}[g.IntN(3)]
-		}
+	case g.fault(10) && len(fragments) > 0:
+		fragments[g.IntN(len(fragments))] += []int64{1, -1, 1 << 62}[g.IntN(3)]
 	}
 	return fragments, size, max(content, 0)
 }
@@ -243,7 +262,7 @@ func (g generator) fragments() (fragments []int64, size, content int64) {
 func (g generator) oldSparse() []byte {
 	fragments, size, content := g.fragments()
 	b := g.header('S', content)
-	if !g.one(10) {
+	if !g.fault(10) {
 		copy(b[257:265], "ustar  \x00")
 	}
 	clear(b[345:])
@@ -276,7 +295,7 @@ func (g generator) paxSparse() []byte {
 		words = append(words, number(n))
 	}
 	count := number(int64(len(fragments) / 2))
-	if g.one(20) {
+	if g.fault(20) {
 		count = g.record()
 	}
 	var records strings.Builder
@@ -300,7 +319,7 @@ func (g generator) paxSparse() []byte {
 	}
 	b := append(g.header('x', int64(records.Len())), padded(records.String())...)
 	flag := byte('0')
-	if g.one(10) {
+	if g.fault(10) {
 		flag = g.flag()
 	}
 	b = append(b, g.header(flag, int64(len(before))+content)...)

@@ -33,9 +33,6 @@ func number(field []byte) (int64, bool) {
 		}
 		n = n<<8 | uint64(c^invert)
 	}
-	if n > math.MaxInt64 {
-		return 0, false
-	}
 	if negative {
 		return ^int64(n), true
 	}
