@@ -45,3 +45,13 @@ func ParseManifest(body []byte, contentType string, want v1.Platform) (layers []
 	}
 	return d.Layers, nil, d.checkRunnable()
 }
+
+const ChunkBytes = chunkBytes
+
+// Waiting returns how many bytes of memory the layers of a client have taken for
+// what waits for its turn.
+func Waiting(c *Client) int64 {
+	c.budget.mu.Lock()
+	defer c.budget.mu.Unlock()
+	return c.ranges.MemoryBytes - c.budget.memory
+}
