@@ -37,8 +37,8 @@ type Options struct {
 	// the token, if one is needed, and addresses the bridge by a name that is
 	// its own. Nil lets every request see them.
 	MaySeeTools func(*http.Request) bool
-	// Path is the URL path of the MCP endpoint; empty if only HTTP+SSE is
-	// served.
+	// Path is the URL path of the MCP endpoint, unescaped; empty if only
+	// HTTP+SSE is served.
 	Path string
 	// SSEPath is that of HTTP+SSE; empty if that is not served.
 	SSEPath string

@@ -325,7 +325,8 @@ func TestTheAddressIsThatOfTheRequest(t *testing.T) {
 		{"a host that is none", `a"><script>`, "", "/mcp", "http://HOST/mcp"},
 		{"a host for a shell", "$(reboot)", "", "/mcp", "http://HOST/mcp"},
 		{"a host with a user", "mcp.example.com@evil.example", "", "/mcp", "http://HOST/mcp"},
-		{"a path for a shell", "localhost", "", "/$(reboot)`a`!\"\\<b>", "http://localhost/%24(reboot)%60a%60%21%22%5C%3Cb%3E"},
+		{"a path for a shell", "localhost", "", "/$(reboot)`a`!\"\\<b>", "http://localhost/%24%28reboot%29%60a%60%21%22%5C%3Cb%3E"},
+		{"a path with all sorts of things", "localhost", "", "/a b/ü?#%", "http://localhost/a%20b/%C3%BC%3F%23%25"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

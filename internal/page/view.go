@@ -3,6 +3,7 @@ package page
 import (
 	"html/template"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -255,8 +256,9 @@ var hostGrammar = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-
 // loopback is what mcp-remote takes for this machine.
 var loopback = regexp.MustCompile(`^(localhost|127\.0\.0\.1)(:|$)`)
 
-// quotable returns a URL path that means the same and may stand between double
-// quotes, in JSON as in shells.
+// quotable escapes a URL path so that it may stand between double quotes, in
+// JSON as in shells.
 func quotable(path string) string {
-	return strings.NewReplacer(`"`, "%22", `\`, "%5C", "`", "%60", "$", "%24", "!", "%21", "<", "%3C", ">", "%3E").Replace(path)
+	escaped := (&url.URL{Path: path}).EscapedPath()
+	return strings.NewReplacer("$", "%24", "!", "%21").Replace(escaped)
 }
