@@ -61,7 +61,7 @@ type found struct {
 
 // fetch gets a small object, with all the patience that it needs.
 func (s *session) fetch(ctx context.Context, from *url.URL, header http.Header, object string, limit int64) (found, error) {
-	return retry(ctx, newPatience(s.log), func() (found, error) {
+	return retry(ctx, newPatience(s.delay, s.log), func() (found, error) {
 		resp, err := s.get(ctx, from, header) //nolint:bodyclose // readAll and failure close it
 		if err != nil {
 			return found{}, err

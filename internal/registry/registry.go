@@ -14,6 +14,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -33,8 +34,11 @@ const (
 	MaxTokenBytes    = 1 << 20
 )
 
-// DefaultStallTimeout is the StallTimeout of the zero Options.
-const DefaultStallTimeout = 30 * time.Second
+// What the zero Options have.
+const (
+	DefaultStallTimeout = 30 * time.Second
+	DefaultRetryDelay   = 250 * time.Millisecond
+)
 
 // Options say how to reach registries. The zero value is anonymous, trusts the
 // system's roots, uses no proxy and logs nothing.
@@ -64,6 +68,9 @@ type Options struct {
 	// StallTimeout is how long a connection may stay silent before it counts as
 	// broken; zero is DefaultStallTimeout.
 	StallTimeout time.Duration
+	// RetryDelay is the pause before a thing is tried a second time; each
+	// further pause is four times as long. Zero is DefaultRetryDelay.
+	RetryDelay time.Duration
 	// Ranges says when a large layer is fetched by several requests at once.
 	Ranges Ranges
 	// Log tells what was retried and skipped; nil tells nobody.
@@ -79,6 +86,7 @@ type Client struct {
 	transport   *http.Transport
 	userAgent   string
 	stall       time.Duration
+	delay       time.Duration
 	ranges      Ranges
 	budget      *budget
 	log         *slog.Logger
@@ -86,9 +94,8 @@ type Client struct {
 
 // New returns a Client. It contacts nobody.
 func New(opts Options) (*Client, error) {
-	if opts.StallTimeout == 0 {
-		opts.StallTimeout = DefaultStallTimeout
-	}
+	opts.StallTimeout = cmp.Or(opts.StallTimeout, DefaultStallTimeout)
+	opts.RetryDelay = cmp.Or(opts.RetryDelay, DefaultRetryDelay)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -113,6 +120,7 @@ func New(opts Options) (*Client, error) {
 		transport:   newTransport(opts, roots),
 		userAgent:   opts.UserAgent,
 		stall:       opts.StallTimeout,
+		delay:       opts.RetryDelay,
 		ranges:      opts.Ranges,
 		budget:      newBudget(opts.Ranges),
 		log:         opts.Log,

@@ -20,9 +20,7 @@ const (
 	// connection: more likely than that it is about to start is a slip in its
 	// name or port, which should show in seconds.
 	maxFirstDials = 4
-	// firstDelay is the pause before the second attempt; each further one is
-	// delayGrowth times as long.
-	firstDelay  = 250 * time.Millisecond
+	// delayGrowth is by how much each pause is longer than the one before.
 	delayGrowth = 4
 	// maxRetryAfter is the longest pause that a registry may ask for; one that
 	// asks for more is an error that says until when.
@@ -32,13 +30,14 @@ const (
 // patience counts the attempts at one thing since it last made progress.
 type patience struct {
 	log      *slog.Logger
+	first    time.Duration // The pause before the second attempt.
 	stranger bool // The host has never answered.
 	failures int
 	since    time.Time
 }
 
-func newPatience(log *slog.Logger) *patience {
-	return &patience{log: log, since: time.Now()}
+func newPatience(first time.Duration, log *slog.Logger) *patience {
+	return &patience{log: log, first: first, since: time.Now()}
 }
 
 // progress forgets all failures.
@@ -82,11 +81,11 @@ func (p *patience) delay(err error) time.Duration {
 	if status, ok := errors.AsType[*statusError](err); ok && !status.retryAt.IsZero() {
 		return max(0, time.Until(status.retryAt))
 	}
-	delay := firstDelay
+	delay := p.first
 	for range p.failures - 1 {
 		delay *= delayGrowth
 	}
-	return delay + rand.N(delay/4) //nolint:gosec // G404: a guessable pause harms nobody
+	return delay + rand.N(delay/4+1) //nolint:gosec // G404: a guessable pause harms nobody
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -138,7 +137,7 @@ func (e *statusError) temporary() bool {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusGone:
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusGone:
 		// A storage host says so when the presigned URL that the registry
 		// redirected to has expired; the registry gives out another.
 		return e.redirected

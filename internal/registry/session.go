@@ -22,6 +22,7 @@ type session struct {
 	transport *guard
 	userAgent string
 	stall     time.Duration
+	delay     time.Duration
 	ranges    Ranges
 	budget    *budget
 	log       *slog.Logger
@@ -39,12 +40,13 @@ func (c *Client) connect(ctx context.Context, repo name.Repository, l login) (*s
 		anonymous: l.anonymous(),
 		userAgent: c.userAgent,
 		stall:     c.stall,
+		delay:     c.delay,
 		ranges:    c.ranges,
 		budget:    c.budget,
 		log:       c.log,
 	}
 	s.auth = newAuthorizer(l, repo.Scope("pull"), s.exchange)
-	p := newPatience(c.log)
+	p := newPatience(c.delay, c.log)
 	p.stranger = true
 	_, err := retry(ctx, p, func() (struct{}, error) {
 		return struct{}{}, s.ping(ctx, c.insecure.plainAllowed(host))

@@ -54,7 +54,7 @@ func (l Layer) ways(ctx context.Context) ways {
 // stretch returns a stream from one offset to another that is as patient as open
 // deserves.
 func (l Layer) stretch(ctx context.Context, from, to int64, open func(int64) (io.ReadCloser, error)) *stretch {
-	p := newPatience(l.session.log)
+	p := newPatience(l.session.delay, l.session.log)
 	return &stretch{
 		offset: from, end: to, open: open, progress: p.progress,
 		wait: func(err error) error { return p.wait(ctx, err) },
