@@ -89,7 +89,7 @@ type spare struct {
 // beginExchange serves a request of which the server may ask back.
 func (b *Bridge) beginExchange(w http.ResponseWriter, r *http.Request, l *lane, m *modernRequest) error {
 	x := &exchange{
-		lane: l, method: m.Method, name: nameOf(m), askable: m.questions(),
+		lane: l, method: m.Method, name: m.name, askable: m.questions(),
 		key: fmt.Sprintf("%s %s %s", m.Bytes(m.capabilities), m.Bytes(m.client), m.logLevel),
 	}
 	last, err := b.engage(r.Context(), x, m)
@@ -332,7 +332,7 @@ func (e *exchanges) unpark(state string, m *modernRequest) *exchange {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	x := e.parked[state]
-	if x == nil || x.method != m.Method || x.name != nameOf(m) {
+	if x == nil || x.method != m.Method || x.name != m.name {
 		return nil
 	}
 	delete(e.parked, state)

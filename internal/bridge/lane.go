@@ -34,6 +34,8 @@ type lane struct {
 	versions []string
 	// hello is the answer to initialize of a legacy server.
 	hello jsonrpc.Message
+	// mirrors are the arguments that headers repeat.
+	mirrors mirrors
 
 	// The rest is guarded by the lock of the session's box.
 

@@ -74,7 +74,7 @@ func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 	b.numbers++
 	s = &session{
 		id: id, number: b.numbers, log: b.opts.Log.With("session", b.numbers),
-		box: newOutbox(b.opts.KeepBytes, keepEvents), seen: time.Now(), ready: make(chan struct{}),
+		box: newOutbox(&b.opts), seen: time.Now(), ready: make(chan struct{}),
 		tasks: &b.tasks,
 	}
 	b.sessions[id] = s

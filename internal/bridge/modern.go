@@ -45,15 +45,46 @@ type modernRequest struct {
 	capabilities jsonrpc.Span
 	client       jsonrpc.Span
 	logLevel     string
+	// name is what is called, got or read, if the request isNamed.
+	name string
+	// arguments are those of a tool.
+	arguments jsonrpc.Span
 }
 
-func readModern(m jsonrpc.Message) modernRequest {
-	meta := m.Field(m.Params, "_meta")
-	return modernRequest{
-		Message: m, version: m.Text(m.Field(meta, metaVersion)),
-		capabilities: m.Field(meta, metaCapabilities), client: m.Field(meta, metaClient),
-		logLevel: m.Text(m.Field(meta, metaLogLevel)),
+// readModern reads what a request says of itself.
+func readModern(m jsonrpc.Message) (modernRequest, error) {
+	r := modernRequest{Message: m}
+	var version, level, name jsonrpc.Span
+	meta := m.Field(m.Params, "_meta") // which stands there once: see jsonrpc
+	nameKey := "name"
+	if m.Method == "resources/read" {
+		nameKey = "uri"
 	}
+	for _, wanted := range []struct {
+		in   jsonrpc.Span
+		key  string
+		into *jsonrpc.Span
+	}{
+		{meta, metaVersion, &version},
+		{meta, metaCapabilities, &r.capabilities},
+		{meta, metaClient, &r.client},
+		{meta, metaLogLevel, &level},
+		{m.Params, nameKey, &name},
+		{m.Params, "arguments", &r.arguments},
+	} {
+		var err error
+		if *wanted.into, err = m.Find(wanted.in, wanted.key); err != nil {
+			return r, &fault{code: jsonrpc.CodeInvalidRequest, text: err.Error()}
+		}
+	}
+	r.version, r.logLevel, r.name = m.Text(version), m.Text(level), m.Text(name)
+	return r, nil
+}
+
+// isNamed says whether the request is one for something that has a name. Of
+// those a server may ask back, too (basic/patterns/mrtr, Supported Requests).
+func (m *modernRequest) isNamed() bool {
+	return m.Method == "tools/call" || m.Method == "prompts/get" || m.Method == "resources/read"
 }
 
 // isModern says whether a message is of a modern client. A client that begins
@@ -75,8 +106,11 @@ func (b *Bridge) postModern(w http.ResponseWriter, r *http.Request, m jsonrpc.Me
 		return
 	case jsonrpc.Request:
 	}
-	request := readModern(m)
-	if fault := checkModern(r.Header, &request); fault != nil {
+	request, err := readModern(m)
+	if err == nil {
+		err = checkModern(r.Header, &request)
+	}
+	if fault, ok := errors.AsType[*fault](err); ok {
 		writeFailure(w, http.StatusBadRequest, fault.response(&m))
 		return
 	}
@@ -131,41 +165,42 @@ func modernStatus(answer []byte) int {
 
 // checkModern checks what every modern request must say, and that its headers
 // say the same.
-func checkModern(h http.Header, m *modernRequest) *fault {
+func checkModern(h http.Header, m *modernRequest) error {
 	if m.version == "" {
 		return &fault{code: jsonrpc.CodeInvalidParams, text: "_meta lacks " + metaVersion}
 	}
 	if m.capabilities.Absent() || m.Bytes(m.capabilities)[0] != '{' {
 		return &fault{code: jsonrpc.CodeInvalidParams, text: "_meta lacks " + metaCapabilities}
 	}
-	for _, pair := range []struct{ header, value string }{
-		{versionHeader, m.version}, {methodHeader, m.Method}, {nameHeader, nameOf(m)},
-	} {
-		if pair.value == "" {
-			continue
-		}
-		got, ok := decodeHeader(h.Get(pair.header))
-		if !ok || got != pair.value {
-			return &fault{
-				code: codeHeaderMismatch,
-				text: fmt.Sprintf("Header mismatch: %s is %q and the body says %q", pair.header, h.Get(pair.header), pair.value),
-			}
-		}
+	if err := checkHeader(h, versionHeader, m.version, plainHeader); err != nil {
+		return err
 	}
-	return nil
+	if err := checkHeader(h, methodHeader, m.Method, plainHeader); err != nil {
+		return err
+	}
+	if !m.isNamed() || m.name == "" && h.Get(nameHeader) == "" {
+		return nil
+	}
+	return checkHeader(h, nameHeader, m.name, decodeHeader)
 }
 
-// nameOf returns what the Mcp-Name header must repeat; empty if there need be
-// none.
-func nameOf(m *modernRequest) string {
-	switch m.Method {
-	case "tools/call", "prompts/get":
-		return m.Text(m.Field(m.Params, "name"))
-	case "resources/read":
-		return m.Text(m.Field(m.Params, "uri"))
+// checkHeader checks that a header says what the body does. One that stands
+// there twice does not: others may read the other one.
+func checkHeader(h http.Header, name, want string, decode func(string) (string, bool)) error {
+	values := h.Values(name)
+	if len(values) == 1 {
+		if got, ok := decode(values[0]); ok && got == want {
+			return nil
+		}
 	}
-	return ""
+	return &fault{
+		code: codeHeaderMismatch,
+		text: fmt.Sprintf("Header mismatch: %s is %q and the body says %q", name, strings.Join(values, ", "), want),
+	}
 }
+
+// plainHeader is a value that is never encoded.
+func plainHeader(value string) (string, bool) { return value, true }
 
 // decodeHeader undoes the encoding of values that are not plain ASCII.
 func decodeHeader(value string) (string, bool) {
@@ -200,10 +235,13 @@ func (b *Bridge) serveModern(w http.ResponseWriter, r *http.Request, m *modernRe
 	if err := checkVersion(m, l.versions); err != nil {
 		return err
 	}
+	if err := l.checkMirrors(r.Context(), r.Header, m); err != nil {
+		return err
+	}
 	if l.legacy {
 		return b.translate(w, r, l, m)
 	}
-	return b.carry(w, r, l, m, nil)
+	return b.carry(w, r, l, m, l.observe(m.Method))
 }
 
 // carry takes a request to the shared server and writes what comes back.

@@ -3,6 +3,7 @@ package bridge
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 // maxUnsent is how much may wait for the clients of one outbox that are
@@ -21,6 +22,8 @@ const maxUnsent = 8 << 20
 type outbox struct {
 	// keepBytes and keepEvents bound what is kept.
 	keepBytes, keepEvents int
+	// keepAlive is after how long at most a silent stream gets a comment.
+	keepAlive time.Duration
 
 	mu      sync.Mutex
 	room    sync.Cond // signalled when unsent gets less, and when the outbox closes
@@ -31,6 +34,10 @@ type outbox struct {
 	unsent  int       // bytes that wait for clients that are connected
 	hurried bool      // nobody waits for room
 	closed  bool      // no stream goes on
+	// beat runs twice in keepAlive while a connection reads: one timer for all
+	// streams, because most calls are over long before it.
+	beat    *time.Timer
+	beating bool
 }
 
 // event is one message on a stream.
@@ -61,11 +68,15 @@ type stream struct {
 
 // reader is a connection that reads a stream.
 type reader struct {
-	wake chan struct{} // has a token when there may be news
+	wake  chan struct{} // has a token when there may be news
+	beats int           // since the last event
 }
 
-func newOutbox(keepBytes, keepEvents int) *outbox {
-	box := &outbox{keepBytes: keepBytes, keepEvents: keepEvents, streams: map[uint64]*stream{}}
+// quietBeats is after how many beats a stream is silent.
+const quietBeats = 2
+
+func newOutbox(opts *Options) *outbox {
+	box := &outbox{keepBytes: opts.KeepBytes, keepEvents: keepEvents, keepAlive: opts.KeepAlive, streams: map[uint64]*stream{}}
 	box.room.L = &box.mu
 	return box
 }
@@ -125,7 +136,40 @@ func (st *stream) attach(after uint64) *reader {
 	st.reader = &reader{wake: make(chan struct{}, 1)}
 	st.next = after + 1
 	st.box.unsent += st.waiting()
+	st.box.startBeating()
 	return st.reader
+}
+
+func (b *outbox) startBeating() {
+	switch {
+	case b.beating:
+		return
+	case b.beat == nil:
+		b.beat = time.AfterFunc(b.keepAlive/quietBeats, b.onBeat)
+	default:
+		b.beat.Reset(b.keepAlive / quietBeats)
+	}
+	b.beating = true
+}
+
+// onBeat wakes the connections whose streams are silent. It takes the lock
+// itself.
+func (b *outbox) onBeat() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.beating = false
+	for _, st := range b.streams {
+		if st.reader == nil {
+			continue
+		}
+		b.beating = true
+		if st.reader.beats++; st.reader.beats >= quietBeats {
+			st.wake()
+		}
+	}
+	if b.beating {
+		b.beat.Reset(b.keepAlive / quietBeats)
+	}
 }
 
 // detach takes a connection from a stream, if it still reads it.
@@ -189,6 +233,7 @@ type news int
 const (
 	nothing   news = iota // yet
 	message               // an event
+	silence               // for so long that the client should hear of us
 	theEnd                // of the stream: all was read
 	takenOver             // by another connection
 )
@@ -206,13 +251,18 @@ func (st *stream) take(r *reader) (event, news) {
 			continue
 		}
 		st.next = e.sequence + 1
+		r.beats = 0
 		b.unsent -= len(e.data)
 		b.trim()
 		b.room.Broadcast()
 		return e, message
 	}
-	if st.ended {
+	switch {
+	case st.ended:
 		return event{}, theEnd
+	case r.beats >= quietBeats:
+		r.beats = 0
+		return event{}, silence
 	}
 	return event{}, nothing
 }

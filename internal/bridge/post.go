@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -50,11 +51,11 @@ func (b *Bridge) serveEndpoint(w http.ResponseWriter, r *http.Request) {
 
 // post takes messages of a client to its server.
 func (b *Bridge) post(w http.ResponseWriter, r *http.Request) {
-	if !accepts(r, "application/json") || !accepts(r, "text/event-stream") {
+	if !accepts(r, mediaJSON) || !accepts(r, "text/event-stream") {
 		writeError(w, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, "Accept must list application/json and text/event-stream")
 		return
 	}
-	messages, batch, ok := b.readBody(w, r)
+	messages, batch, ok := b.readMessages(w, r)
 	if !ok {
 		return
 	}
@@ -78,16 +79,16 @@ func (b *Bridge) post(w http.ResponseWriter, r *http.Request) {
 	b.converse(w, r, s, messages)
 }
 
-// readBody reads the messages of a request; if it cannot, it has answered.
-func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) (messages []jsonrpc.Message, batch, ok bool) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		writeError(w, http.StatusUnsupportedMediaType, jsonrpc.CodeInvalidRequest, "Content-Type must be application/json")
+// mediaJSON is the media type of messages.
+const mediaJSON = "application/json"
+
+// readMessages reads the messages of a request; if it cannot, it has answered.
+func (b *Bridge) readMessages(w http.ResponseWriter, r *http.Request) (messages []jsonrpc.Message, batch, ok bool) {
+	if !isJSON(r.Header.Get("Content-Type")) {
+		writeError(w, http.StatusUnsupportedMediaType, jsonrpc.CodeInvalidRequest, "Content-Type must be "+mediaJSON)
 		return nil, false, false
 	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // see responder.extend
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, b.opts.MaxBody))
-	_ = control.SetReadDeadline(time.Time{})
+	body, err := b.readBody(w, r)
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		writeError(w, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, fmt.Sprintf("the request has more than %d bytes", tooLarge.Limit))
 		return nil, false, false
@@ -104,22 +105,61 @@ func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) (messages []js
 	return messages, batch, true
 }
 
+func isJSON(contentType string) bool {
+	if contentType == mediaJSON {
+		return true // which it nearly always is
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == mediaJSON
+}
+
+// trusted is how much memory a request gets for the length that it promises.
+const trusted = 64 << 10
+
+// readBody reads the body of a request.
+func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // see responder.extend
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	src := http.MaxBytesReader(w, r.Body, b.opts.MaxBody)
+	body := make([]byte, 0, max(bytes.MinRead, min(r.ContentLength+1, trusted)))
+	for {
+		n, err := src.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if errors.Is(err, io.EOF) {
+			return body, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(body) == cap(body) {
+			body = slices.Grow(body, len(body))
+		}
+	}
+}
+
 // accepts says whether a client takes a media type. One that does not say what
 // it takes, takes all (RFC 9110, 12.5.1).
 func accepts(r *http.Request, media string) bool {
-	values := r.Header.Values("Accept")
-	if len(values) == 0 {
-		return true
-	}
-	kind, _, _ := strings.Cut(media, "/")
-	for accepted := range strings.SplitSeq(strings.Join(values, ","), ",") {
-		accepted, _, _ = strings.Cut(accepted, ";")
-		accepted = strings.ToLower(strings.TrimSpace(accepted))
-		if slices.Contains([]string{media, kind + "/*", "*/*"}, accepted) {
-			return true
+	values := r.Header["Accept"]
+	for _, value := range values {
+		for accepted := range strings.SplitSeq(value, ",") {
+			accepted, _, _ = strings.Cut(accepted, ";")
+			if covers(strings.TrimSpace(accepted), media) {
+				return true
+			}
 		}
 	}
-	return false
+	return len(values) == 0
+}
+
+// covers says whether a media range of an Accept header takes a media type.
+func covers(accepted, media string) bool {
+	if strings.EqualFold(accepted, media) || accepted == "*/*" {
+		return true
+	}
+	kind, all := strings.CutSuffix(accepted, "/*")
+	return all && len(kind) < len(media) && media[len(kind)] == '/' && strings.EqualFold(kind, media[:len(kind)])
 }
 
 // sessionOf returns the session of a request; if there is none, it has

@@ -22,9 +22,8 @@ const (
 // responder writes a stream to a connection: as one JSON object if the first
 // message on it is the answer, and as server-sent events otherwise.
 type responder struct {
-	w         http.ResponseWriter
-	control   *http.ResponseController
-	keepAlive time.Duration
+	w       http.ResponseWriter
+	control *http.ResponseController
 	// closing is closed when the bridge shuts down.
 	closing <-chan struct{}
 	// resumable gives events their ids, by which a client can resume.
@@ -39,19 +38,18 @@ type responder struct {
 	// status chooses the HTTP status of an answer; nil stands for 200.
 	status func(answer []byte) int
 
-	started bool // the headers of an event stream were written
-	dirty   bool // something was written and not flushed
+	started  bool // the headers of an event stream were written
+	dirty    bool // something was written and not flushed
+	extended time.Time
 }
 
 func (b *Bridge) newResponder(w http.ResponseWriter) *responder {
-	return &responder{w: w, control: http.NewResponseController(w), keepAlive: b.opts.KeepAlive, closing: b.closing}
+	return &responder{w: w, control: http.NewResponseController(w), closing: b.closing}
 }
 
 // serve writes a stream until it ends, the client goes, or somebody else reads
 // it. It says whether the client has got all of it.
 func (r *responder) serve(ctx context.Context, st *stream, me *reader) bool {
-	idle := time.NewTimer(r.keepAlive)
-	defer idle.Stop()
 	for {
 		e, news := st.take(me)
 		switch news {
@@ -67,22 +65,21 @@ func (r *responder) serve(ctx context.Context, st *stream, me *reader) bool {
 			return r.begin(st) == nil && r.flush() == nil
 		case takenOver:
 			return false
-		case nothing:
-		}
-		if r.flush() != nil {
-			return false
-		}
-		idle.Reset(r.keepAlive)
-		select {
-		case <-me.wake:
-		case <-ctx.Done():
-			return false
-		case <-idle.C:
+		case silence:
 			// It tells proxies and the client that we are alive, and us
 			// whether the client is.
 			if r.begin(st) != nil || r.write([]byte(": keep-alive\n\n")) != nil {
 				return false
 			}
+		case nothing:
+		}
+		if r.flush() != nil {
+			return false
+		}
+		select {
+		case <-me.wake:
+		case <-ctx.Done():
+			return false
 		case <-r.closing:
 			if st.standing {
 				r.leave(st)
@@ -113,7 +110,6 @@ func (r *responder) writeJSON(data []byte) error {
 	if r.header != nil {
 		r.header(true)
 	}
-	r.extend()
 	if r.status != nil {
 		r.w.WriteHeader(r.status(data))
 	}
@@ -172,15 +168,18 @@ func (r *responder) flush() error {
 	if !r.dirty {
 		return nil
 	}
-	r.extend()
 	r.dirty = false
 	return r.control.Flush()
 }
 
-// extend gives the client time for the next piece. A connection without
-// deadlines, as in some tests and behind some wrappers, goes without.
+// extend gives the client time for the next piece, unless it has got some a
+// moment ago. A connection without deadlines, as in some tests and behind some
+// wrappers, goes without.
 func (r *responder) extend() {
-	_ = r.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if now := time.Now(); now.Sub(r.extended) > time.Second {
+		r.extended = now
+		_ = r.control.SetWriteDeadline(now.Add(writeTimeout))
+	}
 }
 
 // eventID names an event and its stream: p12.3 is the third event on stream

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 
 func serve(what string) int {
 	switch what {
-	case "puppet", "modern":
+	case "puppet", "modern", "mirroring":
 		return servePuppet()
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
@@ -77,7 +77,12 @@ func servePuppet() int {
 		switch m.Method {
 		case "initialize":
 			introduce(m.ID, m.Params)
-		case "echo", "tools/list":
+		case "tools/list":
+			if os.Args[2] == "mirroring" {
+				m.Params = json.RawMessage(strings.NewReplacer("\n", "", "\t", "").Replace(mirroringTools))
+			}
+			answer(m.ID, string(m.Params))
+		case "echo":
 			answer(m.ID, string(m.Params))
 		case "pid":
 			answer(m.ID, fmt.Sprintf(`{"pid":%d}`, os.Getpid()))

@@ -70,7 +70,7 @@ func (b *Bridge) serveMessages(w http.ResponseWriter, r *http.Request) {
 		refuse(w, nil, err)
 		return
 	}
-	messages, _, ok := b.readBody(w, r)
+	messages, _, ok := b.readMessages(w, r)
 	if !ok {
 		return
 	}

@@ -45,11 +45,10 @@ func questions() map[string]string {
 
 // questions returns which questions the server may ask because of the request.
 func (m *modernRequest) questions() []string {
-	switch m.Method {
-	case "tools/call", "prompts/get", "resources/read": // basic/patterns/mrtr, Supported Requests
-		return m.canBeAsked()
+	if !m.isNamed() {
+		return nil
 	}
-	return nil
+	return m.canBeAsked()
 }
 
 // canBeAsked returns which questions the client answers.
@@ -98,6 +97,9 @@ func (l *lane) adapt(method string) func(jsonrpc.Message) jsonrpc.Message {
 	return func(m jsonrpc.Message) jsonrpc.Message {
 		if m.Result.Absent() {
 			return adaptError(m)
+		}
+		if method == "tools/list" {
+			l.mirrors.learn(&m)
 		}
 		m = withMember(m, m.Result, "resultType", json.RawMessage(`"complete"`))
 		if isCacheable(method) {

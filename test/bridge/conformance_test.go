@@ -72,12 +72,12 @@ func TestConformance(t *testing.T) {
 		{
 			name: "2026-07-28, the SDK 1.8", server: []string{modern},
 			suite: "suite-0.2", arguments: []string{"--requirements", "2026-07-28"}, scenarios: 37,
-			also: []string{"json-schema-2020-12", "http-header-validation"},
+			also: []string{"json-schema-2020-12", "http-header-validation", "http-custom-header-server-validation"},
 		},
 		{
 			name: "2026-07-28, the SDK 1.8 as if it were older", server: []string{self, "serve", "legacy", modern},
 			suite: "suite-0.2", arguments: []string{"--requirements", "2026-07-28"}, scenarios: 37,
-			also: []string{"json-schema-2020-12"},
+			also: []string{"json-schema-2020-12", "http-custom-header-server-validation"},
 			fail: map[string]string{
 				"input-required-result-basic-elicitation": "an older server does not name its questions, so that the bridge does",
 				"input-required-result-multi-round":       "the server keeps a requestState of its own, which an older one does not have",

@@ -59,8 +59,11 @@ type Process struct {
 	stdin  *os.File
 	stdout *os.File
 	stderr *os.File
-	// writing holds a token while somebody writes to stdin.
-	writing chan struct{}
+	// writing holds a token while somebody writes to stdin; what is needed for
+	// that is theirs.
+	writing  chan struct{}
+	deadline time.Time // of stdin
+	line     []byte    // what is written
 	words   lastWords
 	exited  chan struct{}
 	done    chan struct{}
@@ -207,9 +210,12 @@ func (p *Process) LastWords() string { return p.words.text() }
 // PID is the process id of the child, and the id of its process group.
 func (p *Process) PID() int { return p.pid }
 
-// stallTime is how long a child may leave a message unread that it is being
-// sent. Half a message cannot be taken back, so that it is ended then.
+// stallTime is how long at least a child may leave a message unread that it is
+// being sent. Half a message cannot be taken back, so that it is ended then.
 const stallTime = time.Minute
+
+// keptLine bounds the buffer that is kept for the next message.
+const keptLine = 64 << 10
 
 // Send sends one message, given without a line break. It waits while others
 // send, and while the child does not read.
@@ -221,22 +227,37 @@ func (p *Process) Send(ctx context.Context, message []byte) error {
 	case <-p.done:
 		return p.err
 	}
-	defer func() { <-p.writing }()
-	if err := p.stdin.SetWriteDeadline(time.Now().Add(stallTime)); err != nil {
-		return p.sendError(err)
-	}
-	line := make([]byte, 0, len(message)+1)
-	if _, err := p.stdin.Write(append(append(line, message...), '\n')); err != nil {
+	err := p.write(message)
+	<-p.writing
+	if err != nil {
 		return p.sendError(err)
 	}
 	return nil
+}
+
+// write writes one message, by one system call if the pipe has room for it.
+// The caller holds the token.
+func (p *Process) write(message []byte) error {
+	// The deadline serves many messages: each change of it costs.
+	if now := time.Now(); p.deadline.Sub(now) < stallTime {
+		p.deadline = now.Add(2 * stallTime)
+		if err := p.stdin.SetWriteDeadline(p.deadline); err != nil {
+			return err
+		}
+	}
+	p.line = append(append(p.line[:0], message...), '\n')
+	_, err := p.stdin.Write(p.line)
+	if cap(p.line) > keptLine {
+		p.line = nil
+	}
+	return err
 }
 
 func (p *Process) sendError(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		p.opts.Log.Warn("The server does not read its standard input, it is ended", "pid", p.pid, "after", stallTime)
 		p.signal(syscall.SIGKILL)
-		return fmt.Errorf("the server did not read a message for %s", stallTime)
+		return fmt.Errorf("the server did not read a message for more than %s", stallTime)
 	}
 	// Most likely it is ending: then there is more to say in a moment.
 	if p.wait(endingTime) {
