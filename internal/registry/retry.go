@@ -31,7 +31,7 @@ const (
 type patience struct {
 	log      *slog.Logger
 	first    time.Duration // The pause before the second attempt.
-	stranger bool // The host has never answered.
+	stranger bool          // The host has never answered.
 	failures int
 	since    time.Time
 }
