@@ -78,7 +78,7 @@ func IsPublic(listener net.Listener) bool {
 func Serve(ctx context.Context, listener net.Listener, opts Options) error {
 	probing, stop := context.WithCancel(ctx)
 	defer stop()
-	p := &prober{bridge: opts.Bridge, image: opts.Image, brief: opts.NeedsToken, log: opts.Log}
+	p := &prober{bridge: opts.Bridge, image: opts.Image, closed: opts.NeedsToken, log: opts.Log}
 	var tasks sync.WaitGroup
 	tasks.Go(func() { p.run(probing) })
 	server := newServer(opts.handler(p), opts.Log)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge"
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
 	"github.com/drengskapur/fastmcp-runner/internal/page"
 )
 
@@ -24,7 +25,7 @@ const (
 type prober struct {
 	bridge *bridge.Bridge
 	image  string
-	brief  bool // strangers may ask for the health, and are not told why it fails
+	closed bool // strangers may ask for the health, and are not told why it fails
 	log    *slog.Logger
 
 	mu     sync.Mutex
@@ -64,9 +65,17 @@ func (p *prober) ask(ctx context.Context) time.Duration {
 		return lookPause
 	default:
 		wait = max(wait, failPause)
-		p.log.Warn("The server does not start", "reason", err, "next_try", wait.Round(time.Second).String())
+		p.log.Warn("The server does not start", "reason", brief(err), "next_try", wait.Round(time.Second).String())
 		return wait
 	}
+}
+
+// brief leaves out the server's last words, which are in the log already.
+func brief(err error) string {
+	if exit, ok := errors.AsType[*child.ExitError](err); ok {
+		return "the server " + exit.How
+	}
+	return err.Error()
 }
 
 // note keeps what came out of a probe, and says whether it is the first answer.
@@ -123,7 +132,7 @@ func (p *prober) state() page.State {
 // reason says why the server does not start. It may quote what the server wrote
 // to standard error.
 func (p *prober) reason(err error) string {
-	if p.brief || err == nil {
+	if p.closed || err == nil {
 		return "the server does not start: the runner's log says why"
 	}
 	return err.Error()

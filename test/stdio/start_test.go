@@ -1,0 +1,178 @@
+package stdio_test
+
+import (
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+func TestAStartIsSeenFromTheFirstMoment(t *testing.T) {
+	t.Parallel()
+	s := sell(t, greeter, v1.Config{})
+	r := run(t, s)
+	pulling := r.awaitHealth(http.StatusServiceUnavailable, func(h health) bool { return h.Phase == "pulling" && h.Read > 0 })
+	if pulling.Status != "starting" || pulling.Total <= pulling.Read || pulling.Image != s.image() {
+		t.Errorf("while the image is pulled the health is %+v", pulling)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		if got := r.mustAsk(method, "/", "", nil); got.status != http.StatusOK {
+			t.Errorf("while the image is pulled %s / is %d", method, got.status)
+		}
+	}
+	s.open()
+	r.awaitReady()
+	for transport, name := range map[mcp.Transport]string{
+		r.streamable(): "Streamable HTTP", &mcp.SSEClientTransport{Endpoint: r.url("/sse")}: "HTTP+SSE",
+	} {
+		if err := r.greet(t.Context(), transport); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := r.mustAsk(http.MethodGet, "/", "", nil); !strings.Contains(got.body, "runtime_facts") {
+		t.Error("the page does not show the tools")
+	}
+	if status, took := r.end(syscall.SIGTERM); status != 0 || took > 2*time.Second {
+		t.Errorf("SIGTERM ends it with %d after %s", status, took)
+	}
+}
+
+func TestClientsWaitForTheServer(t *testing.T) {
+	t.Parallel()
+	s := sell(t, greeter, v1.Config{})
+	r := run(t, s)
+	r.awaitHealth(http.StatusServiceUnavailable, func(h health) bool { return h.Phase == "pulling" })
+	const clients = 5
+	greeted := make(chan error, clients)
+	for range clients {
+		go func() { greeted <- r.greet(t.Context(), r.streamable()) }()
+	}
+	// One that asks all the time sees the hand-over from near.
+	asked := make(chan error, 1)
+	go func() {
+		for {
+			got, err := r.ask(http.MethodGet, "/health", "", nil)
+			if err != nil || got.status == http.StatusOK {
+				asked <- err
+				return
+			}
+		}
+	}()
+	s.open()
+	for range clients {
+		if err := <-greeted; err != nil {
+			t.Errorf("a client that came early: %v", err)
+		}
+	}
+	if err := <-asked; err != nil {
+		t.Errorf("a health check during the hand-over: %v", err)
+	}
+}
+
+func TestSIGTERMDuringThePullEndsTheStart(t *testing.T) {
+	t.Parallel()
+	r := run(t, sell(t, greeter, v1.Config{}))
+	r.awaitHealth(http.StatusServiceUnavailable, func(h health) bool { return h.Phase == "pulling" })
+	waiting := make(chan answer, 1)
+	go func() {
+		got, err := r.ask(http.MethodPost, "/mcp", hello, headers())
+		if err != nil {
+			t.Errorf("a client that waits: %v", err)
+		}
+		waiting <- got
+	}()
+	for r.mustAsk(http.MethodGet, "/health", "", nil).status == 0 {
+	}
+	if status, took := r.end(syscall.SIGTERM); status != 143 || took > 2*time.Second {
+		t.Errorf("trap 58: it ends with %d after %s, want 143 at once", status, took)
+	}
+	if got := <-waiting; got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+		t.Errorf("a client that waited got %+v, want 503", got)
+	}
+}
+
+func TestAnImageThatCannotStartEndsTheRunner(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		config  v1.Config
+		environ []string
+		status  int
+		says    string
+	}{
+		{"no such tag", v1.Config{}, []string{"IMAGE=127.0.0.1:1/acme/none:1"}, 125, "cannot resolve 127.0.0.1:1/acme/none:1"},
+		{"no such program", v1.Config{Entrypoint: []string{"/app/none"}}, nil, 127, `cannot exec "/app/none": no such file`},
+		{"a port that is taken", v1.Config{}, []string{"MCP_HOST=192.0.2.1"}, 125, "cannot listen at 192.0.2.1:"},
+		{"a variable that is wrong", v1.Config{}, []string{"RUNNER_SESSION_KEY=short"}, 78, "RUNNER_SESSION_KEY"},
+		{"an origin that is none", v1.Config{}, []string{"RUNNER_ALLOWED_ORIGINS=x"}, 78, "RUNNER_ALLOWED_ORIGINS"},
+		{"two things at one path", v1.Config{}, []string{"MCP_PATH=/sse"}, 78, `both take the path "/sse"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := run(t, sell(t, greeter, tt.config).open(), tt.environ...)
+			if status := r.wait(); status != tt.status || !strings.Contains(r.log.String(), tt.says) {
+				t.Errorf("it ends with %d, want %d and %q in the log", status, tt.status, tt.says)
+			}
+		})
+	}
+}
+
+func TestTheSecondStartFindsTheImage(t *testing.T) {
+	t.Parallel()
+	s := sell(t, greeter, v1.Config{}).open()
+	dir := root(t)
+	first := run(t, s, "RUNNER_ROOT="+dir)
+	first.awaitReady()
+	first.end(syscall.SIGINT)
+	second := run(t, s, "RUNNER_ROOT="+dir)
+	second.awaitReady()
+	if !strings.Contains(second.log.String(), "nothing to pull") {
+		t.Error("trap 39: the image was pulled again")
+	}
+	if err := second.greet(t.Context(), second.streamable()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheLogKeepsItsForm(t *testing.T) {
+	t.Parallel()
+	r := run(t, sell(t, greeter, v1.Config{}).open(), "LOG_FORMAT=json", "LOG_LEVEL=debug")
+	r.awaitReady()
+	r.end(syscall.SIGTERM)
+	for line := range strings.Lines(r.log.String()) {
+		if !strings.HasPrefix(line, `{"ts":`) {
+			t.Errorf("the log has the line %q", line)
+		}
+	}
+	if strings.Contains(r.log.String(), "correct-horse") {
+		t.Error("the log shows the password")
+	}
+}
+
+func TestAnybodyMayUseAPublicServerAndIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	const warning = "Anybody who reaches this address may use the server"
+	s := sell(t, greeter, v1.Config{}).open()
+	open := run(t, s, "MCP_HOST=0.0.0.0")
+	closed := run(t, s, "MCP_HOST=0.0.0.0", "RUNNER_AUTH_TOKEN=open-sesame")
+	open.awaitReady()
+	closed.awaitReady()
+	got := map[string]bool{"open": strings.Contains(open.log.String(), warning), "closed": strings.Contains(closed.log.String(), warning)}
+	if diff := cmp.Diff(map[string]bool{"open": true, "closed": false}, got); diff != "" {
+		t.Errorf("who is warned (-want +got):\n%s", diff)
+	}
+	if got := closed.mustAsk(http.MethodPost, "/mcp", hello, headers()); got.status != http.StatusUnauthorized {
+		t.Errorf("without the token: %+v", got)
+	}
+	if got := closed.mustAsk(http.MethodPost, "/mcp", hello, headers("Authorization", "Bearer open-sesame")); got.status != http.StatusOK {
+		t.Errorf("with the token: %+v", got)
+	}
+	if page := closed.mustAsk(http.MethodGet, "/", "", nil).body; strings.Contains(page, "runtime_facts") || strings.Contains(page, "open-sesame") {
+		t.Errorf("the page shows strangers %s", page)
+	}
+}
