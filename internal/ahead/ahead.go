@@ -6,8 +6,9 @@ package ahead
 import "io"
 
 // Reader reads what a goroutine fills in ahead of it, by parts or by Read. It
-// is not safe for concurrent use, and it belongs to whoever closes it; only the
-// parts that it gave out may be anybody's.
+// is not safe for concurrent use, but that Close may be called while another
+// goroutine reads, which gets an error then. The parts that it gave out may be
+// anybody's.
 type Reader struct {
 	free chan *Part    // buffers to be filled
 	full chan *Part    // filled ones, in order
@@ -69,15 +70,21 @@ func (r *Reader) run() {
 // part is filled, and so until one of the buffers is free: who holds as many
 // parts as there are buffers waits for ever.
 func (r *Reader) Next() (*Part, error) {
-	for r.err == nil {
-		part := <-r.full
-		r.err = part.err
-		if len(part.data) > 0 {
-			return part, nil
+	for !r.closed() {
+		if r.err != nil {
+			return nil, r.err
 		}
-		part.Release()
+		select {
+		case <-r.quit: // the last part that was filled may hold no error
+		case part := <-r.full:
+			r.err = part.err
+			if len(part.data) > 0 {
+				return part, nil
+			}
+			part.Release()
+		}
 	}
-	return nil, r.err
+	return nil, io.ErrClosedPipe
 }
 
 // Read delivers what was filled in, and then the error that ended it.
@@ -107,6 +114,14 @@ func (r *Reader) Read(p []byte) (int, error) {
 func (r *Reader) Close() error {
 	close(r.quit)
 	<-r.done
-	r.current, r.err = nil, io.ErrClosedPipe
 	return nil
+}
+
+func (r *Reader) closed() bool {
+	select {
+	case <-r.quit:
+		return true
+	default:
+		return false
+	}
 }

@@ -79,6 +79,25 @@ func TestNoMoreIsFilledThanThereAreBuffers(t *testing.T) {
 	})
 }
 
+// TestCloseEndsAReadElsewhere fails by a panic, or by waiting for ever.
+func TestCloseEndsAReadElsewhere(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		r := ahead.NewReader(2, func(buf *[16]byte) ([]byte, error) { return buf[:], nil })
+		read := make(chan error)
+		go func() {
+			_, err := io.Copy(io.Discard, r)
+			read <- err
+		}()
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-read; !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("the other goroutine read to %v, want %v", err, io.ErrClosedPipe)
+		}
+	}
+}
+
 func TestCloseWaitsForTheFillUnderWay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
