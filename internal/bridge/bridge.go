@@ -70,7 +70,9 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	b.Guard(route).ServeHTTP(w, r)
+	if b.guard.admit(w, r) {
+		route(w, r)
+	}
 }
 
 func trimSlash(path string) string { return strings.TrimSuffix(path, "/") }

@@ -34,6 +34,14 @@ var errDuplicate = errors.New("a request with the same id is in flight")
 // errBusy says that a client asks too much at once.
 var errBusy = fmt.Errorf("more than %d requests are in flight", maxCalls)
 
+func requestsAmong(messages []jsonrpc.Message) []jsonrpc.Message {
+	isOther := func(m jsonrpc.Message) bool { return m.Kind != jsonrpc.Request }
+	if !slices.ContainsFunc(messages, isOther) {
+		return messages
+	}
+	return slices.DeleteFunc(slices.Clone(messages), isOther)
+}
+
 // open registers requests and returns the stream for what they cause, with a
 // reader. The caller does not hold the lock, as in all methods of a session
 // that do not say so.
@@ -53,7 +61,7 @@ func (s *session) open(requests []jsonrpc.Message) (*stream, *reader, error) {
 // expect registers the requests among messages whose answers go where all
 // goes.
 func (s *session) expect(messages []jsonrpc.Message) error {
-	requests := slices.DeleteFunc(slices.Clone(messages), func(m jsonrpc.Message) bool { return m.Kind != jsonrpc.Request })
+	requests := requestsAmong(messages)
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	if err := s.admit(requests); err != nil {

@@ -122,7 +122,11 @@ func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // see responder.extend
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	src := http.MaxBytesReader(w, r.Body, b.opts.MaxBody)
-	body := make([]byte, 0, max(bytes.MinRead, min(r.ContentLength+1, trusted)))
+	size := int64(bytes.MinRead)
+	if r.ContentLength >= 0 {
+		size = min(r.ContentLength, trusted) + 1
+	}
+	body := make([]byte, 0, size)
 	for {
 		n, err := src.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -292,7 +296,7 @@ func (b *Bridge) converse(w http.ResponseWriter, r *http.Request, s *session, me
 // answer carries messages, of which at least one is a request, and writes what
 // comes back. It says whether the client has got all of it.
 func (b *Bridge) answer(ctx context.Context, w http.ResponseWriter, out *responder, s *session, messages []jsonrpc.Message) bool {
-	requests := slices.DeleteFunc(slices.Clone(messages), func(m jsonrpc.Message) bool { return m.Kind != jsonrpc.Request })
+	requests := requestsAmong(messages)
 	st, me, err := s.open(requests)
 	if err != nil {
 		refuse(w, requests[0].Bytes(requests[0].ID), err)

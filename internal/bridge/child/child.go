@@ -64,10 +64,10 @@ type Process struct {
 	writing  chan struct{}
 	deadline time.Time // of stdin
 	line     []byte    // what is written
-	words   lastWords
-	exited  chan struct{}
-	done    chan struct{}
-	err     error // set before done is closed
+	words    lastWords
+	exited   chan struct{}
+	done     chan struct{}
+	err      error // set before done is closed
 
 	mu     sync.Mutex
 	reaped bool // the pid may belong to somebody else
