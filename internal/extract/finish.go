@@ -83,7 +83,7 @@ func HandOver(root *rootfs.Root, dirs []string, owner Owner) error {
 // what was there before, as the user's data.
 func (x *extraction) handOver(p string) error {
 	parent, err := x.dirs.root.OpenDir(parentOf(p))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil
 	}
 	if err != nil {

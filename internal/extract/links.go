@@ -125,7 +125,7 @@ func (x *extraction) placePending(ctx context.Context) error {
 			if err := x.settle(x.link(l)); err != nil {
 				return err
 			}
-		case x.opts.Wanted(l.target) && !x.opts.Keep(l.target):
+		case x.opts.Wanted(l.target) && !x.opts.Keep(l.target) && !x.leadsToMount(l.target):
 			return fmt.Errorf("the hard link %q has no target: the image has no file %q", l.path, l.target)
 		default:
 			wanted[l.target] = append(wanted[l.target], l.path)
@@ -175,7 +175,7 @@ func (x *extraction) fetchFrom(ctx context.Context, i int, wanted map[string][]s
 		switch {
 		case ent.Kind == layer.HardLink:
 			links[p], err = x.locate(ent.Linkname)
-		case wanted[p] != nil && (ent.Kind == layer.File || ent.Kind == layer.Symlink):
+		case wanted[p] != nil && (ent.Kind == layer.File || ent.Kind == layer.Symlink || ent.Kind == layer.Fifo):
 			got[p] = true
 			err = x.settle(x.writeLeaf(wanted[p][0], ent, content))
 		}

@@ -1,0 +1,55 @@
+package extract_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drengskapur/fastmcp-runner/internal/extract"
+)
+
+// TestMinimalImages holds what TestRandomImages has found, made as small as it
+// goes.
+func TestMinimalImages(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		before []string
+		layers [][]entry
+		opts   func(*extract.Options)
+		want   map[string]string
+	}{
+		{
+			name:   "trap 17: a hard link to an excluded fifo becomes one",
+			layers: [][]entry{{file("c/p", "").fifo(), hardlink("app/p", "c/p")}},
+			opts:   func(o *extract.Options) { o.Wanted = underApp },
+			want:   map[string]string{"app": "dir 0755", "app/p": "fifo 0644"},
+		},
+		{
+			name:   "trap 35: a hard link to a file that is left out on the way to a mount gets its content",
+			before: []string{"run/secrets/"},
+			layers: [][]entry{{file("run", "1"), hardlink("x", "run")}},
+			opts:   func(o *extract.Options) { o.Mounted = []string{"run/secrets"} },
+			want:   map[string]string{"run": "dir 0755", "run/secrets": "dir 0755", "x": "file 0644 1"},
+		},
+		{
+			name:   "trap 21: a directory to be owned whose place is below a file of the image does not exist",
+			layers: [][]entry{{file("srv", "1")}},
+			opts:   func(o *extract.Options) { o.Owned = []string{"srv/data"} },
+			want:   map[string]string{"srv": "file 0644 1"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			opts := options()
+			test.opts(&opts)
+			root, _, err := run(t, test.before, image(t, test.layers...), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, dump(t, root)); diff != "" {
+				t.Errorf("the tree differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
