@@ -15,12 +15,13 @@ type guard struct {
 	token   [sha256.Size]byte // a hash, so that comparing takes the same time for any length
 	open    bool              // no token is needed
 	refused func(header, value string)
+	stats   *stats
 }
 
-func newGuard(opts *Options) *guard {
+func newGuard(opts *Options, counted *stats) *guard {
 	log := opts.Log
 	return &guard{
-		origins: opts.Origins, token: sha256.Sum256([]byte(opts.Token)), open: opts.Token == "",
+		stats: counted, origins: opts.Origins, token: sha256.Sum256([]byte(opts.Token)), open: opts.Token == "",
 		refused: func(header, value string) {
 			log.Warn(
 				"Refused a request from elsewhere; if it belongs here, name its origin in RUNNER_ALLOWED_ORIGINS",
@@ -48,6 +49,7 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) bool {
 		}
 	}
 	if !g.open && !g.holdsToken(r) {
+		g.stats.refused[refusedToken].Add(1)
 		w.Header().Set("WWW-Authenticate", `Bearer realm="mcp"`)
 		writeError(w, http.StatusUnauthorized, jsonrpc.CodeInvalidRequest, "a bearer token is required")
 		return false
@@ -62,6 +64,7 @@ func (g *guard) admits(r *http.Request) bool {
 }
 
 func (g *guard) refuse(w http.ResponseWriter, header, value string) bool {
+	g.stats.refused[refusedOrigin].Add(1)
 	g.refused(header, value)
 	writeError(w, http.StatusForbidden, jsonrpc.CodeInvalidRequest, "the "+header+" of the request is not allowed here")
 	return false

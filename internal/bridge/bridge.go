@@ -23,6 +23,7 @@ type Bridge struct {
 	guard   *guard
 	signer  signer
 	backoff backoff
+	stats   *stats
 	// routes are what is served, by URL path.
 	routes map[string]http.HandlerFunc
 	lanes  lanes
@@ -46,8 +47,9 @@ type Bridge struct {
 // New returns a bridge. It starts nothing before the first request.
 func New(opts Options) *Bridge {
 	opts = opts.withDefaults()
+	counted := newStats()
 	b := &Bridge{
-		opts: opts, guard: newGuard(&opts), signer: signer{opts.SessionKey},
+		opts: opts, guard: newGuard(&opts, counted), signer: signer{opts.SessionKey}, stats: counted,
 		routes: map[string]http.HandlerFunc{}, closing: make(chan struct{}), sessions: map[string]*session{},
 	}
 	if opts.SSE != SSEOff {

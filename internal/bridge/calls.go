@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
 )
@@ -19,6 +20,7 @@ type call struct {
 	token  string // the key of its progress token; empty if it has none
 	method string
 	stream *stream
+	began  time.Time // zero if the request is ours
 	// answered, if set, gets the answer instead of the stream.
 	answered func(jsonrpc.Message)
 }
@@ -73,8 +75,11 @@ func (s *session) expect(messages []jsonrpc.Message) error {
 
 // register notes that requests are in flight. The lock is held.
 func (s *session) register(requests []jsonrpc.Message, st *stream) {
+	now := time.Now()
 	for i := range requests {
-		s.calls = append(s.calls, newCall(&requests[i], st))
+		c := newCall(&requests[i], st)
+		c.began = now
+		s.calls = append(s.calls, c)
 	}
 }
 
@@ -136,7 +141,7 @@ func (s *session) cancel(key string) {
 	if c == nil || c.method == "initialize" {
 		return
 	}
-	s.forget(c)
+	s.forget(c, cancelled)
 	if c.stream == s.only {
 		return // it goes on
 	}
@@ -153,7 +158,11 @@ func (s *session) answer(m jsonrpc.Message) {
 		s.log.Debug("The server answers a request that is not in flight", "id", string(m.Bytes(m.ID)))
 		return
 	}
-	s.forget(c)
+	outcome := succeeded
+	if m.Result.Absent() {
+		outcome = refused
+	}
+	s.forget(c, outcome)
 	switch {
 	case c.method != "initialize":
 		s.proved = true
@@ -170,7 +179,7 @@ func (s *session) answer(m jsonrpc.Message) {
 
 // fail answers a request in the place of the server. The lock is held.
 func (s *session) fail(c *call, err error) {
-	s.forget(c)
+	s.forget(c, failed)
 	failure := jsonrpc.Failure(c.id, jsonrpc.CodeInternal, err.Error(), nil)
 	if c.answered != nil {
 		m, err := jsonrpc.Parse(failure)
@@ -211,8 +220,17 @@ func (s *session) callWithID(key string) *call {
 	return s.find(func(c *call) bool { return c.key == key })
 }
 
-func (s *session) forget(c *call) {
-	s.calls = slices.DeleteFunc(s.calls, func(other *call) bool { return other == c })
+// forget takes a request off the list, and counts it, if it was on it. The lock
+// is held.
+func (s *session) forget(c *call, o outcome) {
+	i := slices.Index(s.calls, c)
+	if i < 0 {
+		return
+	}
+	s.calls = slices.Delete(s.calls, i, i+1)
+	if !c.began.IsZero() {
+		s.stats.over(c.method, o, time.Since(c.began))
+	}
 }
 
 // finish answers all that is in flight when the child has ended, and ends all

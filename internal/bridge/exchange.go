@@ -164,7 +164,7 @@ func (x *exchange) register(method string) {
 		x.answered(failureMessage(x.round.id, s.ended))
 		return
 	}
-	s.calls = append(s.calls, &call{key: x.number, id: []byte(x.number), method: method, answered: x.answered})
+	s.calls = append(s.calls, &call{key: x.number, id: []byte(x.number), method: method, began: time.Now(), answered: x.answered})
 }
 
 func failureMessage(id []byte, err error) jsonrpc.Message {

@@ -16,3 +16,6 @@ func (b *Backoff) Wait() time.Duration { wait, _ := b.b.wait(); return wait }
 
 // Looping says whether the server is in a crash loop.
 func (b *Backoff) Looping() bool { return b.b.looping() }
+
+// Count counts a request that has succeeded.
+func Count(b *Bridge, method string, took time.Duration) { b.stats.over(method, succeeded, took) }

@@ -180,7 +180,7 @@ func (l *lane) open(m *modernRequest, adapt func(jsonrpc.Message) jsonrpc.Messag
 	l.last++
 	number := strconv.FormatUint(l.last, 10)
 	c := &laneCall{
-		call:   &call{key: number, id: m.Bytes(m.ID), token: number, method: m.Method, stream: s.box.newStream(1)},
+		call:   &call{key: number, id: m.Bytes(m.ID), token: number, method: m.Method, stream: s.box.newStream(1), began: time.Now()},
 		number: number, id: m.Bytes(m.ID), token: m.Bytes(m.Token), logs: m.logLevel != "",
 	}
 	c.reader = c.stream.attach(0)
@@ -266,7 +266,7 @@ func (l *lane) receive(s *session, m jsonrpc.Message) {
 	c.stream.add(c.restore(m).Raw, false)
 	if m.Method == "notifications/cancelled" { // the server ends a subscription
 		l.forget(c)
-		s.forget(c.call)
+		s.forget(c.call, succeeded)
 		c.stream.end()
 	}
 }
@@ -308,7 +308,7 @@ func (l *lane) cancel(c *laneCall) {
 	s.box.mu.Lock()
 	inFlight := slices.Contains(l.calls, c)
 	l.forget(c)
-	s.forget(c.call)
+	s.forget(c.call, cancelled)
 	s.box.mu.Unlock()
 	if !inFlight {
 		return

@@ -75,7 +75,7 @@ func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 	s = &session{
 		id: id, number: b.numbers, log: b.opts.Log.With("session", b.numbers),
 		box: newOutbox(&b.opts), seen: time.Now(), ready: make(chan struct{}),
-		tasks: &b.tasks,
+		tasks: &b.tasks, stats: b.stats,
 	}
 	b.sessions[id] = s
 	b.tasks.Add(1) // done when nothing is left of the session
@@ -105,21 +105,28 @@ func (b *Bridge) launch(s *session) error {
 
 // startServer returns a server for a session.
 func (b *Bridge) startServer(s *session) (server, error) {
-	if b.opts.Shared && s.hook == nil {
+	if b.sharesServer(s) {
 		return b.share(s)
 	}
 	return b.startChild(s.receive, s.lost, s.log)
 }
+
+// sharesServer says whether a session has its server together with others.
+func (b *Bridge) sharesServer(s *session) bool { return b.opts.Shared && s.hook == nil }
 
 // startChild starts a child.
 func (b *Bridge) startChild(receive func(jsonrpc.Message), lost func(string, error), log *slog.Logger) (*child.Process, error) {
 	b.mu.Lock()
 	nursery := b.openNursery()
 	b.mu.Unlock()
-	return nursery.Start(child.Options{
+	p, err := nursery.Start(child.Options{
 		Command: b.opts.Command, Receive: receive, Lost: lost,
 		MaxLine: b.opts.MaxLine, Mask: b.opts.Mask, Log: log,
 	})
+	if err == nil {
+		b.stats.starts.Add(1)
+	}
+	return p, err
 }
 
 // watch waits for the end of a session's server and cleans up after it.
@@ -133,6 +140,9 @@ func (b *Bridge) watch(s *session, p server, began time.Time) {
 	<-p.Done()
 	b.judge(s, began, crashed, p.Err())
 	if crashed {
+		if !b.sharesServer(s) {
+			b.stats.crashes.Add(1)
+		}
 		s.log.Warn("Session ended by itself", "reason", p.Err())
 	}
 	s.finish(p.Err())

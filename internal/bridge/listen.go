@@ -112,7 +112,7 @@ func (l *lane) unsubscribe(ctx context.Context, on *listener) {
 	s := l.session
 	s.box.mu.Lock()
 	l.forget(on.call)
-	s.forget(on.call.call)
+	s.forget(on.call.call, cancelled)
 	s.box.drop(on.call.stream)
 	l.listeners = slices.DeleteFunc(l.listeners, func(other *listener) bool { return other == on })
 	stale := slices.DeleteFunc(slices.Clone(on.uris), l.isSubscribed)

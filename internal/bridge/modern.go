@@ -115,7 +115,7 @@ func (b *Bridge) postModern(w http.ResponseWriter, r *http.Request, m jsonrpc.Me
 		return
 	}
 	if err := b.serveModern(w, r, &request); err != nil {
-		refuseModern(w, &m, err)
+		b.refuseModern(w, &m, err)
 	}
 }
 
@@ -133,7 +133,7 @@ func (f *fault) response(m *jsonrpc.Message) []byte {
 }
 
 // refuseModern answers a request that does not reach a server.
-func refuseModern(w http.ResponseWriter, m *jsonrpc.Message, err error) {
+func (b *Bridge) refuseModern(w http.ResponseWriter, m *jsonrpc.Message, err error) {
 	if f, ok := errors.AsType[*fault](err); ok {
 		failure := f.response(m)
 		writeFailure(w, modernStatus(failure), failure)
@@ -141,7 +141,7 @@ func refuseModern(w http.ResponseWriter, m *jsonrpc.Message, err error) {
 	}
 	_, failing := errors.AsType[*backoffError](err)
 	if failing || errors.Is(err, ErrFull) || errors.Is(err, errDown) {
-		refuse(w, m.Bytes(m.ID), err)
+		b.refuse(w, m.Bytes(m.ID), err)
 		return
 	}
 	writeFailure(w, http.StatusOK, jsonrpc.Failure(m.Bytes(m.ID), jsonrpc.CodeInternal, err.Error(), nil))

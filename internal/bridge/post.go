@@ -90,6 +90,7 @@ func (b *Bridge) readMessages(w http.ResponseWriter, r *http.Request) (messages 
 	}
 	body, err := b.readBody(w, r)
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		b.stats.refused[refusedBody].Add(1)
 		writeError(w, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, fmt.Sprintf("the request has more than %d bytes", tooLarge.Limit))
 		return nil, false, false
 	}
@@ -97,8 +98,10 @@ func (b *Bridge) readMessages(w http.ResponseWriter, r *http.Request) (messages 
 		writeError(w, http.StatusBadRequest, jsonrpc.CodeParse, "cannot read the request")
 		return nil, false, false
 	}
+	b.stats.received.Add(uint64(len(body)))
 	messages, batch, err = jsonrpc.ParseBatch(body)
 	if fault, ok := errors.AsType[*jsonrpc.Error](err); ok {
+		b.stats.refused[refusedBody].Add(1)
 		writeError(w, http.StatusBadRequest, fault.Code, fault.Text)
 		return nil, false, false
 	}
@@ -176,7 +179,7 @@ func (b *Bridge) sessionOf(w http.ResponseWriter, r *http.Request) (*session, bo
 	}
 	s, err := b.lookup(r.Context(), id)
 	if err != nil {
-		refuse(w, nil, err)
+		b.refuse(w, nil, err)
 		return nil, false
 	}
 	if version := r.Header.Get(versionHeader); !speaks(s, version) {
@@ -202,17 +205,21 @@ func takesBatch(s *session, messages []jsonrpc.Message) bool {
 
 // refuse answers a request that does not reach a server. A client that gets
 // 404 begins a new session.
-func refuse(w http.ResponseWriter, id []byte, err error) {
+func (b *Bridge) refuse(w http.ResponseWriter, id []byte, err error) {
 	status, code := http.StatusNotFound, jsonrpc.CodeInvalidRequest
 	wait := time.Duration(0)
 	if backoff, ok := errors.AsType[*backoffError](err); ok {
 		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, backoff.wait
+		b.stats.refused[refusedFailing].Add(1)
 	}
 	switch {
 	case errors.Is(err, ErrFull), errors.Is(err, errDown):
 		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, 10*time.Second
 	case errors.Is(err, errDuplicate), errors.Is(err, errBusy):
 		status = http.StatusBadRequest
+	}
+	if errors.Is(err, ErrFull) || errors.Is(err, errBusy) {
+		b.stats.refused[refusedFull].Add(1)
 	}
 	if wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
@@ -230,7 +237,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, m jsonrpc.Me
 	}
 	s, _, err := b.enlist(b.signer.newID(m.Bytes(m.Params)))
 	if err != nil {
-		refuse(w, m.Bytes(m.ID), err)
+		b.refuse(w, m.Bytes(m.ID), err)
 		return
 	}
 	err = b.launch(s)
@@ -287,7 +294,7 @@ func (b *Bridge) converse(w http.ResponseWriter, r *http.Request, s *session, me
 		return
 	}
 	if err := s.forward(r.Context(), messages); err != nil {
-		refuse(w, nil, err)
+		b.refuse(w, nil, err)
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
@@ -299,7 +306,7 @@ func (b *Bridge) answer(ctx context.Context, w http.ResponseWriter, out *respond
 	requests := requestsAmong(messages)
 	st, me, err := s.open(requests)
 	if err != nil {
-		refuse(w, requests[0].Bytes(requests[0].ID), err)
+		b.refuse(w, requests[0].Bytes(requests[0].ID), err)
 		return false
 	}
 	defer s.release(st, me)

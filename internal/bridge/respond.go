@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
@@ -26,6 +27,7 @@ type responder struct {
 	control *http.ResponseController
 	// closing is closed when the bridge shuts down.
 	closing <-chan struct{}
+	sent    *atomic.Uint64 // bytes
 	// resumable gives events their ids, by which a client can resume.
 	resumable bool
 	// primed starts the events with an empty one, so that there is an id
@@ -44,7 +46,7 @@ type responder struct {
 }
 
 func (b *Bridge) newResponder(w http.ResponseWriter) *responder {
-	return &responder{w: w, control: http.NewResponseController(w), closing: b.closing}
+	return &responder{w: w, control: http.NewResponseController(w), closing: b.closing, sent: &b.stats.sent}
 }
 
 // serve writes a stream until it ends, the client goes, or somebody else reads
@@ -160,6 +162,7 @@ func (r *responder) writeEvent(st *stream, e event) error {
 func (r *responder) write(data []byte) error {
 	r.extend()
 	r.dirty = true
+	r.sent.Add(uint64(len(data)))
 	_, err := r.w.Write(data) //nolint:gosec // G705: it is JSON or an event stream, and marked so
 	return err
 }

@@ -33,6 +33,7 @@ type session struct {
 	failed error
 	// tasks are those of the bridge, of which the session is one.
 	tasks *sync.WaitGroup
+	stats *stats
 	// only is the stream for everything, of a session by HTTP+SSE.
 	only *stream
 	// hook, if set, gets what the server sends by itself, with the lock held.

@@ -20,6 +20,7 @@ import (
 type pool struct {
 	process *child.Process
 	log     *slog.Logger
+	stats   *stats
 
 	mu     sync.Mutex
 	shares []*share
@@ -65,7 +66,7 @@ func (b *Bridge) share(s *session) (*share, error) {
 	if p := b.pools.current; p != nil && p.join(mine) {
 		return mine, nil
 	}
-	p := &pool{log: b.opts.Log, asked: map[string]*share{}}
+	p := &pool{log: b.opts.Log, stats: b.stats, asked: map[string]*share{}}
 	p.join(mine)
 	ready := make(chan struct{})
 	defer close(ready)
@@ -101,6 +102,9 @@ func (p *pool) join(s *share) bool {
 func (p *pool) watch() {
 	<-p.process.Done()
 	p.mu.Lock()
+	if !p.over {
+		p.stats.crashes.Add(1)
+	}
 	p.over = true
 	shares := p.shares
 	p.shares = nil

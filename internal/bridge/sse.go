@@ -24,7 +24,7 @@ func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
 	}
 	s, _, err := b.enlist(signer{}.newID(nil))
 	if err != nil {
-		refuse(w, nil, err)
+		b.refuse(w, nil, err)
 		return
 	}
 	me := s.devote()
@@ -67,7 +67,7 @@ func (b *Bridge) serveMessages(w http.ResponseWriter, r *http.Request) {
 		err = errUnknown
 	}
 	if err != nil {
-		refuse(w, nil, err)
+		b.refuse(w, nil, err)
 		return
 	}
 	messages, _, ok := b.readMessages(w, r)
@@ -75,11 +75,11 @@ func (b *Bridge) serveMessages(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.expect(messages); err != nil {
-		refuse(w, nil, err)
+		b.refuse(w, nil, err)
 		return
 	}
 	if err := s.forward(r.Context(), messages); err != nil {
-		refuse(w, nil, err)
+		b.refuse(w, nil, err)
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)

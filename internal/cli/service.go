@@ -212,18 +212,18 @@ func (svc *service) serve(ctx context.Context, p Process, listener net.Listener)
 	log.Info("Serving a stdio server", "command", strings.Join(svc.Command.Argv, " "), "sessions", svc.Sessions,
 		"url", fmt.Sprintf("http://%s%s", listener.Addr(), cmp.Or(svc.Site.Path, svc.Site.SSEPath)))
 	return front.Serve(ctx, listener, front.Options{
-		Site: svc.Site, Bridge: b, Metrics: svc.metrics(), Grace: svc.Grace, Log: log,
+		Site: svc.Site, Bridge: b, Metrics: svc.metrics(b), Grace: svc.Grace, Log: log,
 	})
 }
 
 // metrics returns what serves the metrics; nil if they are not wanted.
-func (svc *service) metrics() http.Handler {
+func (svc *service) metrics(b *bridge.Bridge) http.Handler {
 	if !svc.Metrics {
 		return nil
 	}
-	m := metrics.New(metrics.Options{Version: svc.Site.Version})
-	m.Pulled(svc.Pulled, svc.PullTook)
-	return m
+	return metrics.New(metrics.Options{
+		Stats: b.Stats, Version: svc.Site.Version, PulledBytes: svc.Pulled, PullTook: svc.PullTook,
+	})
 }
 
 // hide keeps other processes of the same user, as the servers are, from looking

@@ -77,6 +77,13 @@ func (n *Nursery) bear(b birth) (*os.Process, error) {
 	return process, nil
 }
 
+// Children returns how many children run.
+func (n *Nursery) Children() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.children)
+}
+
 // forget takes a child that was reaped off the list.
 func (n *Nursery) forget(pid int) {
 	n.mu.Lock()
