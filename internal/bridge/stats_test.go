@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -30,14 +31,9 @@ func TestWhatABridgeDoesIsCounted(t *testing.T) {
 	c.post(call("6", "die", "{}"))
 	eventually(t, "the child is gone", func() bool { return h.Stats().Children == 0 })
 
-	none := map[string]uint64{"success": 0, "error": 0, "failure": 0, "cancelled": 0}
 	with := func(counts map[string]uint64) map[string]uint64 {
-		all := map[string]uint64{}
-		for _, m := range []map[string]uint64{none, counts} {
-			for outcome, n := range m {
-				all[outcome] = n
-			}
-		}
+		all := map[string]uint64{"success": 0, "error": 0, "failure": 0, "cancelled": 0}
+		maps.Copy(all, counts)
 		return all
 	}
 	want := bridge.Stats{
