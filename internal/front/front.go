@@ -82,6 +82,9 @@ func Serve(ctx context.Context, listener net.Listener, opts Options) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { p.run(probing) })
 	server := newServer(opts.handler(p), opts.Log)
+	if err := shed(); err != nil {
+		opts.Log.Debug("Cannot give memory back", "err", err)
+	}
 	failed := make(chan error, 1)
 	tasks.Go(func() { failed <- server.Serve(listener) })
 	var err error
