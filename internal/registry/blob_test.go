@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +239,59 @@ func TestResumeOverHTTP2(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestDeadHTTP2Connection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n, f := newNetwork(), newFake()
+		f.keep(t, "latest", newImage(t, amd64, content))
+		n.serveTLS(t, "ghcr.io:443", f, "h2")
+		var first *freezable
+		c := newClient(t, n, registry.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			inner, err := n.dial(ctx, network, address)
+			if err != nil || first != nil {
+				return inner, err
+			}
+			first = &freezable{Conn: inner, frozen: make(chan struct{}), closed: make(chan struct{})}
+			return first, nil
+		}})
+		img := mustResolve(t, c, "ghcr.io/acme/mcp")
+		close(first.frozen)
+		start := time.Now()
+		got, err := readLayer(t, img.Layers[0])
+		if err != nil || got != content {
+			t.Errorf("trap 46: over a connection that was dead came %d bytes, %v", len(got), err)
+		}
+		if took := time.Since(start); took > registry.DefaultStallTimeout {
+			t.Errorf("trap 46: it took %s until there was another connection", took)
+		}
+	})
+}
+
+// freezable is a connection over which nothing comes any more once it is frozen,
+// as when a router on the way has forgotten it.
+type freezable struct {
+	net.Conn
+
+	frozen, closed chan struct{}
+	once           sync.Once
+}
+
+func (c *freezable) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	select {
+	case <-c.frozen:
+		<-c.closed
+		return 0, net.ErrClosed
+	default:
+		return n, err
+	}
+}
+
+func (c *freezable) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }
 
 // ranges returns those of a reader that gets some bytes at a time.

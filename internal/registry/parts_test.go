@@ -473,6 +473,32 @@ func TestEndOfSeveralConnections(t *testing.T) {
 	})
 }
 
+func TestPartsOfHTTP2Registry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		net, f := newNetwork(), newFake()
+		f.keep(t, "latest", newImage(t, amd64, large()))
+		net.serveTLS(t, "ghcr.io:443", f, "h2", "http/1.1")
+		layer := mustResolve(t, newClient(t, net, registry.Options{Ranges: small}), "ghcr.io/acme/mcp").Layers[0]
+		n := &throttle{rates: slow}
+		var proto sync.Map
+		f.hook = func(w http.ResponseWriter, r *http.Request) bool {
+			n.begin(r)
+			defer n.done(r)
+			proto.Store(fmt.Sprintf("part %t: %s", isPart(r), r.Proto), true)
+			n.send(w, r, answerRange(w, r, []byte(large())))
+			return true
+		}
+		before := len(net.dialled)
+		checkLarge(t, layer)
+		_, one := proto.Load("part false: HTTP/2.0")
+		_, several := proto.Load("part true: HTTP/1.1")
+		if dialled := len(net.dialled) - before; !one || !several || dialled != 4 {
+			t.Errorf("the first answer came by HTTP/2: %t, the parts by HTTP/1.1: %t, over %d further connections, want 4", one, several, dialled)
+		}
+	})
+}
+
 func TestWhatLayersShare(t *testing.T) {
 	t.Parallel()
 	t.Run("what waits for its turn takes no more memory than it may", func(t *testing.T) {

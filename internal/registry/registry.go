@@ -84,6 +84,7 @@ type Client struct {
 	environ     []string
 	insecure    hosts
 	transport   *http.Transport
+	separate    *http.Transport // Without HTTP/2, so that each request under way has a connection.
 	userAgent   string
 	stall       time.Duration
 	delay       time.Duration
@@ -117,7 +118,8 @@ func New(opts Options) (*Client, error) {
 		configs:     configs,
 		environ:     opts.Environ,
 		insecure:    insecure,
-		transport:   newTransport(opts, roots),
+		transport:   newTransport(opts, roots, protocols(true)),
+		separate:    newTransport(opts, roots, protocols(false)),
 		userAgent:   opts.UserAgent,
 		stall:       opts.StallTimeout,
 		delay:       opts.RetryDelay,
@@ -131,6 +133,7 @@ func New(opts Options) (*Client, error) {
 // are being read are not touched.
 func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
+	c.separate.CloseIdleConnections()
 }
 
 // rootCAs returns the pool to verify servers with; nil is the system's.
@@ -148,15 +151,20 @@ func rootCAs(pem []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// newTransport returns the transport below the guards of all sessions. Each
-// exchange has a watchdog of its own; the limits here end dials that go on in the
-// background when their exchange has given up. It must not decompress, for
-// digests are those of the bytes on the wire.
-func newTransport(opts Options, roots *x509.CertPool) *http.Transport {
+// newTransport returns a transport below the guards of all sessions. Each exchange
+// has a watchdog of its own; the limits here end dials that go on in the background
+// when their exchange has given up. It must not decompress, for digests are those
+// of the bytes on the wire.
+//
+// Many exchanges share one connection of HTTP/2, also those that are to replace
+// one that got silent. A connection that is dead itself is found out by pings, in
+// less time than the watchdogs have.
+func newTransport(opts Options, roots *x509.CertPool, protocols http.Protocols) *http.Transport {
 	t := &http.Transport{
 		DialContext:         opts.Dial,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:   true,
+		Protocols:           &protocols,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: opts.StallTimeout / 3, PingTimeout: opts.StallTimeout / 3},
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: 8,
 		IdleConnTimeout:     90 * time.Second,
@@ -169,4 +177,12 @@ func newTransport(opts Options, roots *x509.CertPool) *http.Transport {
 		t.Proxy = func(req *http.Request) (*url.URL, error) { return opts.Proxy(req.URL) }
 	}
 	return t
+}
+
+// protocols are HTTP/1.1 and, if that is wanted, HTTP/2.
+func protocols(http2 bool) http.Protocols {
+	var p http.Protocols
+	p.SetHTTP1(true)
+	p.SetHTTP2(http2)
+	return p
 }

@@ -20,6 +20,7 @@ type session struct {
 	auth      *authorizer
 	anonymous bool
 	transport *guard
+	separate  *guard
 	userAgent string
 	stall     time.Duration
 	delay     time.Duration
@@ -37,6 +38,7 @@ func (c *Client) connect(ctx context.Context, repo name.Repository, l login) (*s
 		base:      &url.URL{Scheme: "https", Host: host},
 		repo:      repo.RepositoryStr(),
 		transport: &guard{registry: host, insecure: c.insecure, next: c.transport},
+		separate:  &guard{registry: host, insecure: c.insecure, next: c.separate},
 		anonymous: l.anonymous(),
 		userAgent: c.userAgent,
 		stall:     c.stall,
@@ -52,6 +54,14 @@ func (c *Client) connect(ctx context.Context, repo name.Repository, l login) (*s
 		return struct{}{}, s.ping(ctx, c.insecure.plainAllowed(host))
 	})
 	return s, err
+}
+
+// separately returns the session for exchanges of which each is to have a
+// connection of its own.
+func (s *session) separately() *session {
+	separate := *s
+	separate.transport = s.separate
+	return &separate
 }
 
 // ping settles the scheme and answers the first challenge.

@@ -26,14 +26,14 @@ type ways struct {
 // ways returns those to the layer's blob, under a context that governs all that
 // they open.
 func (l Layer) ways(ctx context.Context) ways {
-	source := &partSource{layer: l}
+	source := &partSource{layer: l, session: l.session.separately()}
 	return ways{
 		budget: l.session.budget,
 		rest: func(offset int64) *stretch {
 			return l.stretch(ctx, offset, l.Size, func(offset int64) (io.ReadCloser, error) { return l.openAt(ctx, offset) })
 		},
 		ask: func(offset int64) bool {
-			body, err := source.open(ctx, offset, offset+1)
+			body, err := source.open(ctx, nil, offset, offset+1)
 			if err != nil {
 				return false
 			}
@@ -43,7 +43,11 @@ func (l Layer) ways(ctx context.Context) ways {
 		parts: func(offset int64) *parts {
 			ctx, cancel := context.WithCancel(ctx)
 			open := func(from, to int64) *stretch {
-				return l.stretch(ctx, from, to, func(offset int64) (io.ReadCloser, error) { return source.open(ctx, offset, to) })
+				at := source.found.Load() // For the first attempt, since a presigned URL expires.
+				return l.stretch(ctx, from, to, func(offset int64) (io.ReadCloser, error) {
+					defer func() { at = nil }()
+					return source.open(ctx, at, offset, to)
+				})
 			}
 			return newParts(l.session.budget, l.session.ranges.PartBytes, offset, l.Size, open, cancel)
 		},
@@ -66,37 +70,37 @@ var errNoRange = errors.New("the server gives no ranges")
 
 // partSource opens parts of a blob.
 type partSource struct {
-	layer Layer
-	// found is where a part was had last: at the registry or where that redirects
-	// to, so that not each of many parts takes the way by the registry. It is nil
-	// after any failure, for a presigned URL expires.
+	layer   Layer
+	session *session
+	// found is where a part was had last: at the registry, or where that redirects
+	// to, so that not each of many parts takes the way by the registry.
 	found atomic.Pointer[url.URL]
 	// crowded says that a part was refused because of too many requests.
 	crowded atomic.Bool
 }
 
-// open makes one attempt to open the bytes from one offset to another.
-func (s *partSource) open(ctx context.Context, from, to int64) (io.ReadCloser, error) {
-	found := s.found.Load()
-	at := found
+// open makes one attempt to open the bytes from one offset to another, at a URL
+// or, if that is nil, by the registry.
+func (s *partSource) open(ctx context.Context, at *url.URL, from, to int64) (io.ReadCloser, error) {
 	if at == nil {
-		at = s.layer.session.blobURL(s.layer.Digest)
+		at = s.session.blobURL(s.layer.Digest)
 	}
-	resp, err := s.layer.session.get(ctx, at, http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", from, to-1)}})
-	if err == nil && resp.StatusCode == http.StatusPartialContent && s.layer.continues(resp, from) {
-		s.found.Store(resp.Request.URL)
-		return resp.Body, nil
-	}
-	s.found.CompareAndSwap(found, nil)
+	resp, err := s.session.get(ctx, at, http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", from, to-1)}})
 	if err != nil {
 		return nil, err
 	}
 	switch resp.StatusCode {
-	case http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable:
+	case http.StatusPartialContent:
+		if s.layer.continues(resp, from) {
+			s.found.Store(resp.Request.URL)
+			return resp.Body, nil
+		}
+		fallthrough
+	case http.StatusOK, http.StatusRequestedRangeNotSatisfiable:
 		discard(resp.Body)
 		return nil, errNoRange
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		s.crowded.Store(true)
 	}
-	return nil, s.layer.session.failure(resp, "blob")
+	return nil, s.session.failure(resp, "blob")
 }
