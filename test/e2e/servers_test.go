@@ -61,6 +61,15 @@ func (l *lab) buildProbe() (v1.Image, error) {
 		dir("data"), file("data/notes", 0o644, imagesNotes))
 }
 
+// buildSpy packs the spy alone.
+func (l *lab) buildSpy() (v1.Image, error) {
+	spy, err := l.spyProgram()
+	if err != nil {
+		return nil, err
+	}
+	return newImage(v1.Config{Entrypoint: []string{"/app/spy"}, Env: environ("")}, dir("app"), program("app/spy", spy))
+}
+
 // buildSitePackages packs a FastMCP server as `pip install` in an image based
 // on python:3 lays it down.
 func (l *lab) buildSitePackages() (v1.Image, error) {

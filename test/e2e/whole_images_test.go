@@ -16,6 +16,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/drengskapur/fastmcp-runner/test/packages"
 )
 
 // nodeVersion is the Node that npm has as a package.
@@ -29,6 +31,7 @@ type wholeImages struct {
 
 	python   func() (v1.Image, error)
 	node     func() (v1.Image, error)
+	files    func() (v1.Image, error)
 	alpine   func() (v1.Image, error)
 	code     func() (v1.Image, error)
 	gosu     func() (v1.Image, error)
@@ -42,6 +45,7 @@ func newWholeImages(l *lab) wholeImages {
 		tools:    sync.OnceValues(debianTools),
 		python:   sync.OnceValues(l.buildWholePython),
 		node:     sync.OnceValues(l.buildWholeNode),
+		files:    sync.OnceValues(l.buildFilesystem),
 		alpine:   sync.OnceValues(l.buildAlpine),
 		code:     sync.OnceValues(l.buildCode),
 		gosu:     sync.OnceValues(l.buildGosu),
@@ -179,6 +183,38 @@ func (l *lab) buildWholeNode() (v1.Image, error) {
 		Cmd:        []string{"node", "dist/index.js", "streamableHttp"},
 		Env:        environ("", "NODE_VERSION="+nodeVersion),
 		WorkingDir: "/app/node_modules/" + nodeServer,
+	}, debian, layer)
+}
+
+// filesystemServer is the reference server of the MCP project for files.
+const filesystemServer = "@modelcontextprotocol/server-filesystem"
+
+// buildFilesystem packs it in the same way: it speaks stdio only.
+func (l *lab) buildFilesystem() (v1.Image, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	defer cancel()
+	modules, err := packages.NPM(ctx, filesystemServer+"@"+nodeServerVersion)
+	if err != nil {
+		return nil, err
+	}
+	debian, err := l.whole.debian()
+	if err != nil {
+		return nil, err
+	}
+	node, err := nodeProgram()
+	if err != nil {
+		return nil, err
+	}
+	layer, err := newLayer(dir("usr/local/bin"), program("usr/local/bin/node", node), tree("app", modules),
+		dir("srv"), file("srv/notes", 0o644, imagesNotes))
+	if err != nil {
+		return nil, err
+	}
+	return stack(v1.Config{
+		Entrypoint: []string{"node", "/app/node_modules/" + filesystemServer + "/dist/index.js"},
+		Cmd:        []string{"/srv"},
+		Env:        environ("", "NODE_VERSION="+nodeVersion),
+		WorkingDir: "/app",
 	}, debian, layer)
 }
 

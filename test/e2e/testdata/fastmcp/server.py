@@ -29,9 +29,13 @@ async def health(_: Request) -> PlainTextResponse:
 
 
 if __name__ == "__main__":
-    mcp.run(
-        transport=os.environ["MCP_TRANSPORT"],
-        host=os.environ["HOST"],
-        port=int(os.environ["PORT"]),
-        path=os.environ["MCP_PATH"],
-    )
+    transport = os.environ["MCP_TRANSPORT"]
+    if transport == "stdio":
+        mcp.run(transport)
+    else:
+        mcp.run(
+            transport,
+            host=os.environ["HOST"],
+            port=int(os.environ["PORT"]),
+            path=os.environ["MCP_PATH"],
+        )
