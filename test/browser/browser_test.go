@@ -41,6 +41,7 @@ func run(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(home)) }()
+	programs = home
 	elsewhere, closeElsewhere := openElsewhere()
 	defer closeElsewhere()
 	allocator, stop := chromedp.NewExecAllocator(context.Background(),
