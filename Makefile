@@ -60,6 +60,14 @@ lint: ## go vet and golangci-lint
 docs: ## docs/configuration.md, from the table that parsing uses
 	go generate ./internal/config
 
+.PHONY: bench-bridge
+bench-bridge: build ## the bridge beside other gateways from npm; DOCS=1 writes docs/performance.md
+	go run ./test/benchbridge -runner bin/fastmcp-runner $(if $(DOCS),-docs docs/performance.md)
+
+.PHONY: soak-bridge
+soak-bridge: build ## clients of all kinds for ten minutes, after which nothing may be left
+	go run ./test/benchbridge -runner bin/fastmcp-runner -soak 10m
+
 .PHONY: clean
 clean:
 	rm -rf bin .cache

@@ -9,11 +9,7 @@ import (
 
 // behaviour measures what happens beside calls, and shows it as one table.
 func (l *lab) behaviour(ctx context.Context) (string, error) {
-	heads := []string{"", "must reach"}
-	for _, g := range l.gateways {
-		heads = append(heads, g.name)
-	}
-	t := newTable(heads...)
+	t := newTable(append([]string{"", "must reach"}, l.names()...)...)
 	for _, trial := range []struct {
 		name, must string
 		measure    func(context.Context, gateway) (string, error)
@@ -29,7 +25,7 @@ func (l *lab) behaviour(ctx context.Context) (string, error) {
 	} {
 		cells := []string{trial.name, trial.must}
 		for _, g := range l.gateways {
-			fmt.Fprintf(l.log, "%s: %s\n", trial.name, g.name)
+			l.say("%s: %s", trial.name, g.name)
 			cell, err := trial.measure(ctx, g)
 			if err != nil {
 				return "", fmt.Errorf("%s, %s: %w", g.name, trial.name, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -58,7 +59,7 @@ func talk(ctx context.Context, server string, atOnce int, duration time.Duration
 		batch = batch[:0]
 		for range send {
 			calls++
-			batch = fmt.Appendf(batch, "%s\n", call(fmt.Sprint(calls), "echo", `{"message":"hello"}`))
+			batch = fmt.Appendf(batch, "%s\n", call(strconv.Itoa(calls), "echo", `{"message":"hello"}`))
 		}
 		if _, err := in.Write(batch); err != nil {
 			return 0, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -46,7 +47,7 @@ func (l *lab) foreign(ctx context.Context, g gateway) (cell string, err error) {
 	}
 	for i := range sseCalls {
 		for _, c := range clients {
-			if err := c.send(ctx, call(fmt.Sprint(i+1), "echo", `{"message":"`+c.name+`"}`)); err != nil {
+			if err := c.send(ctx, call(strconv.Itoa(i+1), "echo", `{"message":"`+c.name+`"}`)); err != nil {
 				return "", err
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +23,8 @@ type gateway struct {
 	argv func(port string, server []string) []string
 	// sse is the same for HTTP+SSE; nil if argv serves that too.
 	sse func(port string, server []string) []string
+	// environ is what it gets besides our environment.
+	environ []string
 }
 
 // ours is the gateway that the others are compared with.
@@ -74,11 +78,11 @@ func (l *lab) startAs(ctx context.Context, g gateway, argv func(string, []string
 	if err != nil {
 		return nil, err
 	}
-	port := fmt.Sprint(addr.Port())
+	port := strconv.Itoa(int(addr.Port()))
 	command := argv(port, server)
 	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec,noctx // G204: command lines of this program; stop ends it
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PORT="+port, "MCP_HOST=127.0.0.1", "PWD="+dir) //nolint:forbidigo // the gateways are to find their programs
+	cmd.Env = slices.Concat(os.Environ(), g.environ, []string{"PORT=" + port, "MCP_HOST=127.0.0.1", "PWD=" + dir}) //nolint:forbidigo // the gateways are to find their programs
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -59,6 +59,20 @@ func newLab(ctx context.Context, o options, log io.Writer) (*lab, error) {
 	return l, err
 }
 
+// names are those of the gateways.
+func (l *lab) names() []string {
+	names := make([]string, len(l.gateways))
+	for i, g := range l.gateways {
+		names[i] = g.name
+	}
+	return names
+}
+
+// say tells whoever watches what is being done.
+func (l *lab) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(l.log, format+"\n", args...) // there is nobody else to tell
+}
+
 func (l *lab) close() error { return os.RemoveAll(l.dir) }
 
 // install gets the other gateways, unless they are there, and returns the path

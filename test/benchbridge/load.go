@@ -110,14 +110,14 @@ func (l *line) check(body []byte) error {
 
 // press has a call in flight on every line for so long, and returns how long
 // each of them took.
-func press(lines []*line, duration time.Duration) ([]time.Duration, error) {
+func press(lines []*line, duration time.Duration) (took []time.Duration, err error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(epoll)
+	defer func() { err = errors.Join(err, unix.Close(epoll)) }()
 	for i, l := range lines {
-		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)} //nolint:gosec // G115: there are 16
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}
 		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, l.fd, &event); err != nil {
 			return nil, err
 		}

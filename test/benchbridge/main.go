@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -23,6 +24,7 @@ func main() {
 	flag.StringVar(&o.cache, "cache", ".cache/bench-bridge", "the `directory` that keeps the other gateways")
 	flag.StringVar(&o.docs, "docs", "", "the document whose section is rewritten, at `path`")
 	flag.IntVar(&o.rounds, "rounds", 5, "how many `times` the throughput is measured")
+	flag.DurationVar(&o.soak, "soak", 0, "only load our own gateway, in all ways at once for so `long`, and see what is left")
 	flag.Parse()
 	o.parts = flag.Args()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,6 +39,7 @@ func main() {
 type options struct {
 	runner, cache, docs string
 	rounds              int
+	soak                time.Duration
 	parts               []string // empty stands for all
 }
 
@@ -46,6 +49,9 @@ func run(ctx context.Context, o options, out, log io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
+	if o.soak > 0 {
+		return l.soak(ctx, o.soak, out)
+	}
 	var text strings.Builder
 	fmt.Fprintln(&text, l.machine)
 	for _, part := range []struct {

@@ -108,6 +108,19 @@ func ownCPUTime() (time.Duration, error) {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), err
 }
 
+// idleTime returns how long the CPUs have been idle, all together.
+func idleTime() (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	var user, nice, system, idle int
+	if _, err := fmt.Sscanf(string(stat), "cpu %d %d %d %d", &user, &nice, &system, &idle); err != nil {
+		return 0, fmt.Errorf("cannot read /proc/stat: %w", err)
+	}
+	return time.Duration(idle) * tick, nil
+}
+
 // entries counts what is in a directory of a process: its descriptors in fd,
 // its threads in task.
 func entries(pid int, dir string) (int, error) {

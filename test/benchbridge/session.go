@@ -50,12 +50,20 @@ func (in *instance) open(ctx context.Context) (*session, error) {
 func (s *session) close() { s.http.CloseIdleConnections() }
 
 func (s *session) post(ctx context.Context, body string) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader(body))
+	return s.send(ctx, http.MethodPost, body, "")
+}
+
+// send sends a request; a GET may name the last event that was received.
+func (s *session) send(ctx context.Context, method, body, lastEvent string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, s.url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json, text/event-stream")
+	if lastEvent != "" {
+		r.Header.Set("Last-Event-Id", lastEvent)
+	}
 	if s.id != "" {
 		r.Header.Set("Mcp-Session-Id", s.id)
 		r.Header.Set("Mcp-Protocol-Version", revision)

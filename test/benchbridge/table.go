@@ -10,16 +10,18 @@ import (
 )
 
 // table is a table in Markdown.
-type table struct{ strings.Builder }
+type table struct{ text strings.Builder }
 
 func newTable(heads ...string) *table {
 	t := &table{}
 	t.row(heads...)
-	t.WriteString("| --- |" + strings.Repeat(" ---: |", len(heads)-1) + "\n")
+	t.text.WriteString("| --- |" + strings.Repeat(" ---: |", len(heads)-1) + "\n")
 	return t
 }
 
-func (t *table) row(cells ...string) { t.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+func (t *table) row(cells ...string) { t.text.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+
+func (t *table) String() string { return t.text.String() }
 
 // median returns the median of some values; zero if there are none.
 func median[T cmp.Ordered](values []T) T {
@@ -42,9 +44,9 @@ func medianOf[T cmp.Ordered](list []sample, of func(sample) T) T {
 
 // ratio returns the median of the ratios of rates in the same round.
 func ratio(list, to []sample) string {
-	var ratios []float64
-	for i := range min(len(list), len(to)) {
-		ratios = append(ratios, list[i].rate/to[i].rate)
+	ratios := make([]float64, min(len(list), len(to)))
+	for i := range ratios {
+		ratios[i] = list[i].rate / to[i].rate
 	}
 	return fmt.Sprintf("%.2fx", median(ratios))
 }
@@ -62,6 +64,7 @@ func millis(d time.Duration) string {
 // throughputTables shows what was measured with each server.
 func (l *lab) throughputTables(plain, sdk samples) string {
 	var text strings.Builder
+	var others []float64
 	for _, server := range []struct {
 		title string
 		found samples
@@ -71,16 +74,22 @@ func (l *lab) throughputTables(plain, sdk samples) string {
 	} {
 		fmt.Fprintf(&text, "%s, calls a second:\n\n%s\n", server.title, l.rates(server.found))
 		fmt.Fprintf(&text, "Latency at the client, median and 99th percentile:\n\n%s\n", l.latencies(server.found))
+		for key, list := range server.found {
+			for _, s := range list {
+				if key[0] == alone {
+					continue // nobody looked
+				}
+				others = append(others, s.others)
+			}
+		}
 		fmt.Fprintf(&text, "Time of a CPU for each call, in microseconds, in the gateway / its servers / the load:\n\n%s\n", l.costs(server.found))
 	}
+	fmt.Fprintf(&text, "Other processes had %.0f %% of the machine meanwhile (median), and at most %.0f %%.\n", 100*median(others), 100*slices.Max(others))
 	return text.String()
 }
 
 func (l *lab) rates(found samples) string {
-	heads := []string{"", alone}
-	for _, g := range l.gateways {
-		heads = append(heads, g.name)
-	}
+	heads := append([]string{"", alone}, l.names()...)
 	for _, g := range l.gateways {
 		if g.name != base {
 			heads = append(heads, g.name+" / "+base)
@@ -123,17 +132,13 @@ func (l *lab) costs(found samples) string {
 
 // each returns a table with a cell for each load and gateway.
 func (l *lab) each(found samples, cell func([]sample) string) string {
-	heads := []string{""}
-	for _, g := range l.gateways {
-		heads = append(heads, g.name)
-	}
-	t := newTable(heads...)
+	t := newTable(append([]string{""}, l.names()...)...)
 	for _, ld := range loads() {
-		cells := []string{ld.name}
-		for _, g := range l.gateways {
-			cells = append(cells, cell(found[[2]string{g.name, ld.name}]))
+		cells := make([]string, len(l.gateways))
+		for i, g := range l.gateways {
+			cells[i] = cell(found[[2]string{g.name, ld.name}])
 		}
-		t.row(cells...)
+		t.row(append([]string{ld.name}, cells...)...)
 	}
 	return t.String()
 }

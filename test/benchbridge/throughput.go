@@ -38,6 +38,8 @@ type sample struct {
 	// The time of a CPU that each call took in the gateway, in its servers,
 	// and in this process.
 	gateway, servers, client time.Duration
+	// others is the share of the machine that went elsewhere.
+	others float64
 }
 
 // samples are those of all rounds, by gateway and load.
@@ -87,7 +89,7 @@ func (l *lab) compare(ctx context.Context, rounds int, server string) (found sam
 	}
 	found = samples{}
 	for round := range rounds {
-		fmt.Fprintf(l.log, "round %d of %d\n", round+1, rounds)
+		l.say("round %d of %d", round+1, rounds)
 		for i, ld := range loads() {
 			for _, st := range stages {
 				s, err := st.measure(l, i, roundTime)
@@ -153,9 +155,9 @@ func (st *stage) dial(i int) (lines []*line, err error) {
 const idsOfLine = 1_000_000
 
 func closeAll(lines []*line) error {
-	var errs []error
-	for _, l := range lines {
-		errs = append(errs, l.close())
+	errs := make([]error, len(lines))
+	for i, l := range lines {
+		errs[i] = l.close()
 	}
 	return errors.Join(errs...)
 }
@@ -182,9 +184,16 @@ func (st *stage) measure(l *lab, i int, duration time.Duration) (s sample, err e
 	slices.Sort(took)
 	n := len(took)
 	each := func(clock int) time.Duration { return (after[clock] - before[clock]) / time.Duration(n) }
+	used := func(clocks ...int) (share float64) {
+		for _, clock := range clocks {
+			share += float64(after[clock]-before[clock]) / float64(after[wall]-before[wall]) / float64(runtime.NumCPU())
+		}
+		return share
+	}
 	return sample{
 		rate: float64(n) / (after[wall] - before[wall]).Seconds(), p50: took[n/2], p99: took[n*99/100],
 		gateway: each(gatewayCPU), servers: each(serversCPU), client: each(clientCPU),
+		others: 1 - used(gatewayCPU, serversCPU, clientCPU, idleCPU),
 	}, nil
 }
 
@@ -194,17 +203,20 @@ const (
 	gatewayCPU
 	serversCPU
 	clientCPU
+	idleCPU
+	allClocks
 )
 
-func (st *stage) clocks(l *lab) (clocks [4]time.Duration, err error) {
+func (st *stage) clocks(l *lab) (clocks [allClocks]time.Duration, err error) {
 	own, servers, err := l.split(st.in)
 	if err != nil {
 		return clocks, err
 	}
-	var errs [3]error
+	var errs [4]error
 	clocks[gatewayCPU], errs[0] = cpuTime(own)
 	clocks[serversCPU], errs[1] = cpuTime(servers)
 	clocks[clientCPU], errs[2] = ownCPUTime()
+	clocks[idleCPU], errs[3] = idleTime()
 	clocks[wall] = time.Duration(time.Now().UnixNano())
 	return clocks, errors.Join(errs[:]...)
 }

@@ -99,6 +99,10 @@ func call(out io.Writer, r *request) error {
 		if _, err := io.WriteString(out, "Ready.\n{\"level\":\"info\"}\n\n\xff\xfe\n"); err != nil {
 			return err
 		}
+	case "silence": // does not answer
+		return nil
+	case "talk": // says something meanwhile, a little at a time
+		return talk(out, r, t.Arguments)
 	case "crash": // leaves a process behind
 		if err := exec.Command("sleep", "1000").Start(); err != nil { //nolint:noctx // it is meant to outlive us
 			return err
@@ -109,12 +113,33 @@ func call(out io.Writer, r *request) error {
 	return echo(out, r, t.Arguments)
 }
 
-// echo says what it is told, so many times.
+// said is what a tool is told to say.
+type said struct {
+	Message string
+	Times   int
+}
+
+// talkPause is the time between two messages of a server that talks.
+const talkPause = 5 * time.Millisecond
+
+// talk says what it is told in so many log messages, and then answers.
+func talk(out io.Writer, r *request, arguments json.RawMessage) error {
+	var said said
+	if err := json.Unmarshal(arguments, &said); err != nil {
+		return err
+	}
+	for i := range said.Times {
+		time.Sleep(talkPause)
+		if _, err := fmt.Fprintf(out, `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%s %d"}}`+"\n", said.Message, i); err != nil {
+			return err
+		}
+	}
+	return reply(out, r, `{"content":[]}`)
+}
+
+// echo says what it is told, so many times, in its answer.
 func echo(out io.Writer, r *request, arguments json.RawMessage) error {
-	said := struct {
-		Message string
-		Times   int
-	}{Times: 1}
+	said := said{Times: 1}
 	if err := json.Unmarshal(arguments, &said); err != nil {
 		return err
 	}
