@@ -8,52 +8,19 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/ahead"
 )
 
-// How much of the compressed blobs is read ahead. The network has buffers of
-// its own; these only have to hide that entries take unequal time.
+// How much of a compressed blob is read ahead. The network has buffers of its
+// own; these only have to hide that entries take unequal time.
 const (
 	blobBuffers = 4
 	blobBuffer  = 256 << 10
-	// blobsAhead is how many blobs are opened beside the one whose layer is
-	// applied: together as many as Docker's engine asks a registry for.
-	blobsAhead = 2
 )
-
-// blobs opens the blobs of layers in order, some ahead of who takes them, so
-// that no layer waits for the answer to its request.
-type blobs struct {
-	ctx    context.Context //nolint:containedctx // that of one Extract, for what it opens later
-	layers []Layer         // those not opened yet
-	opened []*blob         // those not taken yet
-}
-
-func openBlobs(ctx context.Context, layers []Layer) *blobs {
-	return &blobs{ctx: ctx, layers: layers}
-}
-
-// take returns the next blob, which the caller stops.
-func (b *blobs) take() *blob {
-	for len(b.layers) > 0 && len(b.opened) < 1+blobsAhead {
-		b.opened = append(b.opened, openBlob(b.ctx, b.layers[0]))
-		b.layers = b.layers[1:]
-	}
-	next := b.opened[0]
-	b.opened = b.opened[1:]
-	return next
-}
-
-// stop stops the blobs that were not taken.
-func (b *blobs) stop() {
-	for _, blob := range b.opened {
-		blob.stop()
-	}
-}
 
 // blob is the compressed stream of a layer, opened and read by a goroutine of
 // its own.
 type blob struct {
 	*ahead.Reader
 
-	cancel context.CancelFunc
+	cancel context.CancelFunc // ends a read that waits for the network
 	source *source
 }
 
@@ -67,14 +34,9 @@ func openBlob(ctx context.Context, l Layer) *blob {
 	}
 }
 
-// stop ends the reading, under way or not, and closes the stream. It may be
-// called again.
+// stop ends the reading and closes the stream. Nobody reads from it any more.
 func (b *blob) stop() {
-	if b.cancel == nil {
-		return
-	}
-	b.cancel() // a read that waits for the network ends now
-	b.cancel = nil
+	b.cancel()
 	// Nothing was written to the stream: its end is no news.
 	_ = errors.Join(b.Close(), b.source.close())
 }

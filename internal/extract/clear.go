@@ -13,7 +13,7 @@ import (
 // clear makes room at p for an entry of the image. Of the user's data only
 // what this extraction laid itself is removed; if anything else remains, the
 // entry gives way.
-func (x *extraction) clear(dir *rootfs.Dir, p string) error {
+func (x *lane) clear(dir *rootfs.Dir, p string) error {
 	n := x.tree.find(p)
 	if x.opts.Keep(p) {
 		if n == nil || !n.laid {
@@ -33,7 +33,7 @@ func (x *extraction) clear(dir *rootfs.Dir, p string) error {
 // specification, "Whiteouts"). What this layer itself put there stays,
 // wherever in the stream the marker stands. A missing path is no error, and
 // nothing that the image did not bring is touched.
-func (x *extraction) whiteout(p string) error {
+func (x *lane) whiteout(p string) error {
 	n := x.tree.find(p)
 	if n == nil {
 		return nil
@@ -43,13 +43,13 @@ func (x *extraction) whiteout(p string) error {
 
 // opaque removes the children of p as the layers below this one left them. The
 // directory itself belongs to this layer, since the marker lies in it.
-func (x *extraction) opaque(p string) error {
+func (x *lane) opaque(p string) error {
 	p, err := x.tree.resolve(p)
 	if err != nil {
 		return err
 	}
 	n := x.tree.find(p)
-	if n == nil {
+	if n == nil || n.kind != layer.Dir {
 		return nil
 	}
 	return x.settle(x.hideChildren(p, n))
@@ -57,17 +57,17 @@ func (x *extraction) opaque(p string) error {
 
 // hide removes the node at p, or those of its descendants that this layer has
 // not named.
-func (x *extraction) hide(p string, n *node) error {
+func (x *lane) hide(p string, n *node) error {
 	if n.fixed {
 		return nil
 	}
-	if n.layer < x.layer {
+	if n.layer < x.layer && n.above <= x.layer {
 		return x.forget(p, n)
 	}
 	return x.hideChildren(p, n)
 }
 
-func (x *extraction) hideChildren(p string, n *node) error {
+func (x *lane) hideChildren(p string, n *node) error {
 	for name, child := range n.children {
 		if err := x.hide(join(p, name), child); err != nil {
 			return err
@@ -79,7 +79,7 @@ func (x *extraction) hideChildren(p string, n *node) error {
 // forget removes what this extraction laid at p and below, and then the node.
 // A directory that holds anything else stays on the disk; in the user's data
 // that makes the caller's entry give way.
-func (x *extraction) forget(p string, n *node) error {
+func (x *lane) forget(p string, n *node) error {
 	if n == nil {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (x *extraction) forget(p string, n *node) error {
 }
 
 // unlay removes one thing that was laid from the disk.
-func (x *extraction) unlay(p string, n *node) error {
+func (x *lane) unlay(p string, n *node) error {
 	dir, err := x.openDir(parentOf(p))
 	if err != nil {
 		return err

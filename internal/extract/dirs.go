@@ -24,6 +24,23 @@ func (d *dirs) get(p string) *rootfs.Dir {
 	return d.open[p]
 }
 
+// openPath opens the existing directory at p.
+func (d *dirs) openPath(p string) (*rootfs.Dir, error) {
+	if dir := d.get(p); dir != nil {
+		return dir, nil
+	}
+	parent, err := d.openPath(parentOf(p))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := parent.Open(baseOf(p))
+	if err != nil {
+		return nil, err
+	}
+	d.put(p, dir)
+	return dir, nil
+}
+
 // put keeps dir, opened at p, until the next trim.
 func (d *dirs) put(p string, dir *rootfs.Dir) { d.open[p] = dir }
 

@@ -7,8 +7,11 @@ package extract
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -63,8 +66,8 @@ type Options struct {
 // Report says what an extraction did.
 type Report struct {
 	Entries  int64 // entries of all layers, the excluded ones among them
-	Files    int64 // regular files written
-	Bytes    int64 // bytes written to them
+	Files    int64 // regular files that are wanted, those that a higher layer replaces among them
+	Bytes    int64 // bytes in them
 	Unpacked int64 // bytes that the layers unpacked to
 	Excluded int64 // entries outside of what is wanted
 	Devices  int64 // device nodes that were skipped
@@ -74,118 +77,78 @@ type Report struct {
 	Xattrs   int64 // extended attributes that could not be set
 }
 
-// Extract writes layers, the lowest first, below root. An error means that the
-// root holds part of an image, which must not be run: it names the layer and
-// the entry. Errors that an operator can do something about have a method
-// Hint() string.
+// Extract writes layers, the lowest first, below root: several at once, with
+// the outcome of one after the other. An error means that the root holds part
+// of an image, which must not be run: it names the layer and the entry. Errors
+// that an operator can do something about have a method Hint() string.
 func Extract(ctx context.Context, root *rootfs.Root, layers []Layer, opts Options) (Report, error) {
-	x := newExtraction(root, layers, opts)
-	defer x.dirs.close()
-	x.fill = newFiller(x.opts)
-	defer x.fill.close()
-	if err := x.keepLinks(); err != nil {
-		return x.report, fmt.Errorf("cannot look at the links of the root: %w", err)
+	links, err := hostLinks(root, opts.Links)
+	if err != nil {
+		return Report{}, fmt.Errorf("cannot look at the links of the root: %w", err)
 	}
-	blobs := openBlobs(ctx, layers)
-	defer blobs.stop()
-	for i := range layers {
-		if err := x.apply(ctx, i, blobs.take()); err != nil {
-			return x.report, fmt.Errorf("cannot extract layer %d of %d (%s): %w", i+1, len(layers), layers[i].Digest, err)
-		}
+	report, err := newExtraction(root, layers, opts, links).run(ctx, lanesHere())
+	if errors.Is(err, errInOrder) {
+		report, err = newExtraction(root, layers, opts, links).run(ctx, 1)
 	}
-	x.collect()
-	if err := x.finish(); err != nil {
-		return x.report, fmt.Errorf("cannot finish the extraction: %w", err)
-	}
-	return x.report, nil
+	return report, err
 }
+
+// errInOrder says that layers cannot be applied side by side after all.
+var errInOrder = errors.New("internal error: the layers have to be applied one after the other")
 
 // extraction is one call of Extract under way.
 type extraction struct {
 	layers []Layer
 	opts   Options
+
+	// mu guards what follows: layers are read side by side, but what their
+	// entries mean is decided on one entry at a time.
+	mu     sync.Mutex
 	tree   *tree // what the image says
 	dirs   *dirs // where it is written
-	fill   *filler
 	own    ownership
 	report Report
+	used   layer.Usage // what counts against the limits
 
-	used    layer.Usage // what counts against the limits
-	layer   int         // the index of the layer that is applied
-	pending []hardLink  // hard links of this layer whose target was not there yet
-	refused refusals    // what could not be written
+	written atomic.Int64 // bytes of files, for errors about a full disk
 }
 
-func newExtraction(root *rootfs.Root, layers []Layer, opts Options) *extraction {
+func newExtraction(root *rootfs.Root, layers []Layer, opts Options, links map[string]string) *extraction {
 	if opts.Keep == nil {
 		opts.Keep = func(string) bool { return false }
 	}
 	if opts.Laid == nil {
 		opts.Laid = func(string) {}
 	}
-	return &extraction{
+	x := &extraction{
 		layers: layers,
 		opts:   opts,
 		tree:   newTree(),
 		dirs:   newDirs(root),
 		own:    newOwnership(opts),
 	}
+	x.tree.keep(links)
+	return x
 }
 
-// apply applies one layer, whose blob it closes, to what the layers below it
-// left.
-func (x *extraction) apply(ctx context.Context, i int, blob *blob) error {
-	x.layer = i
-	used, err := x.read(ctx, blob, x.used, x.place)
-	x.used = used
-	x.report.Entries, x.report.Unpacked = used.Entries, used.Bytes
-	if err != nil {
-		return err
+// run applies all layers, so many of them side by side. When it fails with
+// errInOrder, nothing that it laid is left.
+func (x *extraction) run(ctx context.Context, sideBySide int) (Report, error) {
+	defer x.dirs.close()
+	if err := x.applyLayers(ctx, sideBySide); err != nil {
+		if errors.Is(err, errInOrder) {
+			if left := (&lane{extraction: x}).forget("", x.tree.root); left != nil {
+				err = fmt.Errorf("cannot take back what was laid: %w", left)
+			}
+		}
+		return x.report, err
 	}
-	// Before the hard links: one whose target was refused would be blamed on
-	// the image.
-	if err := x.refused.err(x.own.self); err != nil {
-		return err
+	if err := x.finish(); err != nil {
+		return x.report, fmt.Errorf("cannot finish the extraction: %w", err)
 	}
-	if err := x.placePending(ctx); err != nil {
-		return err
-	}
-	if err := x.fill.wait(); err != nil {
-		return err
-	}
-	return x.refused.err(x.own.self)
+	return x.report, nil
 }
 
-// collect takes over what the filler, which has nothing left to do, found out.
-func (x *extraction) collect() {
-	filled := x.fill.report
-	x.report.Files += filled.Files
-	x.report.Bytes += filled.Bytes
-	x.report.Owners += filled.Owners
-	x.report.Xattrs += filled.Xattrs
-	x.own.mayChown = x.own.mayChown && x.fill.own.mayChown
-}
-
-// read hands every entry of a blob to visit, and returns what then counts
-// against the limits. The whole blob has been read, and so verified, when the
-// error is nil. It is closed in any case.
-func (x *extraction) read(ctx context.Context, blob *blob, used layer.Usage, visit func(layer.Entry, *layer.Reader) error) (layer.Usage, error) {
-	r := layer.NewReader(blob, layer.Limits{Bytes: x.opts.MaxBytes, Entries: x.opts.MaxEntries, Used: used})
-	defer r.Close()
-	defer blob.stop() // before r is closed, which waits for a read under way
-	for {
-		if ctx.Err() != nil {
-			return r.Used(), context.Cause(ctx)
-		}
-		ent, err := r.Next()
-		if err == io.EOF { //nolint:errorlint // Next returns io.EOF itself; a wrapped one would be a truncated stream
-			return r.Used(), nil
-		}
-		if err != nil {
-			return r.Used(), err
-		}
-		if err := visit(ent, r); err != nil {
-			return r.Used(), atEntry(ent.Path, err)
-		}
-	}
+func (x *extraction) limits() layer.Limits {
+	return layer.Limits{Bytes: x.opts.MaxBytes, Entries: x.opts.MaxEntries}
 }

@@ -3,6 +3,7 @@ package extract
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -28,12 +29,13 @@ const smallPiece = 16 << 10
 // the descriptor is the same whatever happens to that name. So the entries
 // take effect in order although half of the work is done later.
 type filler struct {
-	own    ownership
-	report Report // of what was filled; valid after wait
-	batch  *batch // collects pieces
-	full   chan *batch
-	empty  chan *batch
-	done   chan struct{} // closed when the goroutine has ended
+	own     ownership
+	report  Report        // owners and attributes that could not be set; valid after wait
+	written *atomic.Int64 // bytes
+	batch   *batch        // collects pieces
+	full    chan *batch
+	empty   chan *batch
+	done    chan struct{} // closed when the goroutine has ended
 }
 
 // batch is what the filler gets at once. It comes back empty, with the error
@@ -71,13 +73,15 @@ const (
 	giveUp               // nothing: an error left it incomplete
 )
 
-func newFiller(opts Options) *filler {
+// newFiller starts a filler, which adds the bytes that it writes to written.
+func newFiller(opts Options, written *atomic.Int64) *filler {
 	f := &filler{
-		own:   newOwnership(opts),
-		batch: newBatch(),
-		full:  make(chan *batch, batches),
-		empty: make(chan *batch, batches),
-		done:  make(chan struct{}),
+		own:     newOwnership(opts),
+		written: written,
+		batch:   newBatch(),
+		full:    make(chan *batch, batches),
+		empty:   make(chan *batch, batches),
+		done:    make(chan struct{}),
 	}
 	for range batches - 1 {
 		f.empty <- newBatch()
@@ -165,19 +169,18 @@ func (f *filler) fill(p piece, goOn bool) (err error) {
 	if err == nil {
 		return nil
 	}
-	return atEntry(p.of.path, explainSpace(err, f.report.Bytes))
+	return atEntry(p.of.path, explainSpace(err, f.written.Load()))
 }
 
 func (f *filler) write(p piece) error {
 	n, err := p.of.file.Write(p.content.Data)
-	f.report.Bytes += int64(n)
+	f.written.Add(int64(n))
 	if err == nil && p.content.Hole > 0 {
 		err = p.of.file.Extend(p.content.Hole)
 	}
 	if err != nil || p.end != finish {
 		return err
 	}
-	f.report.Files++
 	return f.own.setFile(p.of.file, p.of.path, p.of.ent, &f.report)
 }
 

@@ -51,7 +51,7 @@ func (x *extraction) finishDirs(p string, n *node) error {
 }
 
 func (x *extraction) finishDir(p string, ent layer.Entry) error {
-	parent, err := x.openDir(parentOf(p))
+	parent, err := x.dirs.openPath(parentOf(p))
 	if err != nil {
 		return err
 	}
@@ -66,10 +66,17 @@ func (x *extraction) finishDir(p string, ent layer.Entry) error {
 	return errors.Join(x.own.setDir(f, p, ent, &x.report), f.Close())
 }
 
+// isLaid reports whether this extraction put something other than a directory
+// at p.
+func (x *extraction) isLaid(p string) bool {
+	n := x.tree.find(p)
+	return n != nil && n.laid && n.kind != layer.Dir
+}
+
 // HandOver gives the directories, paths relative to root, with all that lies in
 // them to owner. A path that does not exist is no error.
 func HandOver(root *rootfs.Root, dirs []string, owner Owner) error {
-	x := newExtraction(root, nil, Options{Owner: owner})
+	x := newExtraction(root, nil, Options{Owner: owner}, nil)
 	defer x.dirs.close()
 	for _, p := range dirs {
 		if err := x.handOver(p); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -20,29 +21,45 @@ type hardLink struct{ path, target string }
 // writeHardLink links p to what the image has at target. A target that is not
 // on the disk waits for the end of the layer: it may come later, or lie outside
 // of what is wanted.
-func (x *extraction) writeHardLink(p, target string) error {
+func (x *lane) writeHardLink(p, target string) error {
 	target, err := x.locate(target)
 	if err != nil {
 		return err
 	}
 	link := hardLink{path: p, target: target}
-	if x.isLaid(link.target) {
+	if p != target && (within(p, target) || within(target, p)) {
+		return fmt.Errorf("the hard link has no target: it and %q cannot both exist", target)
+	}
+	if x.hasFile(target) {
 		return x.link(link)
+	}
+	if x.mayBeLost(target) {
+		return errInOrder
 	}
 	x.pending = append(x.pending, link)
 	return nil
 }
 
-// isLaid reports whether this extraction put something that can be linked at p.
-func (x *extraction) isLaid(p string) bool {
-	n := x.tree.find(p)
-	return n != nil && n.laid && n.kind != layer.Dir
+// checkHardLink makes sure of the target of a link that gives way. One that a
+// layer above has put there was there before, or the image is wrong in a way
+// that no longer matters.
+func (x *lane) checkHardLink(p, target string) error {
+	target, err := x.locate(target)
+	if err == nil && x.opts.Wanted(target) && !x.hasFile(target) && !x.isAbove(x.tree.find(target)) {
+		x.pending = append(x.pending, hardLink{path: p, target: target})
+	}
+	return err
+}
+
+// hasFile reports whether what this extraction put at p can be linked.
+func (x *lane) hasFile(p string) bool {
+	return x.isLaid(p) && !x.isAbove(x.tree.find(p))
 }
 
 // link makes the link, or a copy where the file system has no link to give:
 // across a mount point, or where protected_hardlinks forbids it (proc(5)). The
 // source is opened below its own directory, never by an unchecked path.
-func (x *extraction) link(l hardLink) error {
+func (x *lane) link(l hardLink) error {
 	if l.path == l.target {
 		return nil
 	}
@@ -77,7 +94,7 @@ func cannotLink(err error) bool {
 
 // copy makes l.path a file of its own with the content and metadata of
 // l.target.
-func (x *extraction) copy(from, to *rootfs.Dir, l hardLink) error {
+func (x *lane) copy(from, to *rootfs.Dir, l hardLink) error {
 	n := x.tree.find(l.target)
 	if n.kind == layer.Symlink {
 		return x.make(to, l.path, func() error { return to.Symlink(n.target, baseOf(l.path)) })
@@ -100,7 +117,7 @@ func (x *extraction) copy(from, to *rootfs.Dir, l hardLink) error {
 }
 
 // copyFile makes p a file with the content of src.
-func (x *extraction) copyFile(dir *rootfs.Dir, p string, ent layer.Entry, src io.Reader) error {
+func (x *lane) copyFile(dir *rootfs.Dir, p string, ent layer.Entry, src io.Reader) error {
 	f, err := x.createFile(dir, p, ent.Mode)
 	if err != nil {
 		return err
@@ -115,23 +132,51 @@ func (x *extraction) copyFile(dir *rootfs.Dir, p string, ent layer.Entry, src io
 }
 
 // placePending makes the links of this layer that had to wait.
-func (x *extraction) placePending(ctx context.Context) error {
-	links := x.pending
-	x.pending = nil
-	wanted := map[string][]string{}
-	for _, l := range links {
+func (x *lane) placePending(ctx context.Context) error {
+	wanted, err := x.linkPending()
+	if err != nil {
+		return err
+	}
+	return x.fetchContent(ctx, wanted)
+}
+
+// linkPending makes the pending links whose target is there by now. It returns
+// the others by their targets, whose content has to be fetched.
+func (x *lane) linkPending() (wanted map[string][]string, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	wanted = map[string][]string{}
+	for _, l := range x.pending {
 		switch {
-		case x.isLaid(l.target):
-			if err := x.settle(x.link(l)); err != nil {
-				return err
+		case x.hasFile(l.target):
+			if err := x.linkLate(l); err != nil {
+				return nil, err
 			}
+		case x.mayBeLost(l.target):
+			return nil, errInOrder
 		case x.opts.Wanted(l.target) && !x.opts.Keep(l.target) && !x.leadsToMount(l.target):
-			return fmt.Errorf("the hard link %q has no target: the image has no file %q", l.path, l.target)
+			return nil, fmt.Errorf("the hard link %q has no target: the image has no file %q", l.path, l.target)
 		default:
 			wanted[l.target] = append(wanted[l.target], l.path)
 		}
 	}
-	return x.fetchContent(ctx, wanted)
+	return wanted, nil
+}
+
+// linkLate makes a link after other entries of its layer. A layer above may
+// have put its own in its place meanwhile.
+func (x *lane) linkLate(l hardLink) error {
+	givesWay, err := x.yield(l.path, layer.HardLink)
+	if givesWay || err != nil {
+		return err
+	}
+	return x.settle(x.link(l))
+}
+
+// mayBeLost reports whether there may have been a file at p, by this layer or
+// one below, that gave way to a layer above before its turn.
+func (x *lane) mayBeLost(p string) bool {
+	return x.opts.Wanted(p) && x.isAbove(x.tree.find(p))
 }
 
 // fetchContent gives hard links whose target is not laid the target's content:
@@ -139,8 +184,8 @@ func (x *extraction) placePending(ctx context.Context) error {
 // once more, and those below it as long as a target is missing, since a link
 // may reach into lower layers. A target that is itself a hard link takes a
 // second read of its layer, and no more: by then the end of the chain is known.
-func (x *extraction) fetchContent(ctx context.Context, wanted map[string][]string) error {
-	for i := x.layer; i >= 0 && len(wanted) > 0; i-- {
+func (x *lane) fetchContent(ctx context.Context, wanted map[string][]string) error {
+	for i := x.layer; i > 0 && len(wanted) > 0; i-- {
 		links, err := x.fetchFrom(ctx, i, wanted)
 		if err != nil {
 			return err
@@ -163,10 +208,12 @@ func (x *extraction) fetchContent(ctx context.Context, wanted map[string][]strin
 
 // fetchFrom reads layer i for the wanted targets; those that it finds are
 // wanted no more. It returns what the layer's hard links link to.
-func (x *extraction) fetchFrom(ctx context.Context, i int, wanted map[string][]string) (links map[string]string, err error) {
-	got := map[string]bool{}
+func (x *lane) fetchFrom(ctx context.Context, i int32, wanted map[string][]string) (links map[string]string, err error) {
+	found := map[string]bool{}
 	links = map[string]string{}
-	_, err = x.read(ctx, openBlob(ctx, x.layers[i]), layer.Usage{}, func(ent layer.Entry, content *layer.Reader) error {
+	err = x.read(ctx, i, countNothing, func(ent layer.Entry) error {
+		x.mu.Lock()
+		defer x.mu.Unlock()
 		x.dirs.trim()
 		p, err := x.locate(ent.Path)
 		if err != nil {
@@ -174,23 +221,53 @@ func (x *extraction) fetchFrom(ctx context.Context, i int, wanted map[string][]s
 		}
 		switch {
 		case ent.Kind == layer.HardLink:
-			links[p], err = x.locate(ent.Linkname)
+			target, err := x.locate(ent.Linkname)
+			if err == nil && !slices.Contains(wanted[p], target) { // what links to p is p itself
+				delete(found, p)
+				links[p] = target
+			}
+			return err
 		case wanted[p] != nil && (ent.Kind == layer.File || ent.Kind == layer.Symlink || ent.Kind == layer.Fifo):
-			got[p] = true
-			err = x.settle(x.writeLeaf(wanted[p][0], ent, content))
+			found[p] = true
+			delete(links, p)
+			return x.placeFetched(wanted[p], ent)
 		}
-		return err
+		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	for target := range got {
-		if err := x.linkAll(wanted[target]); err != nil {
-			return nil, err
-		}
+	for target := range found {
 		delete(wanted, target)
 	}
-	return links, nil
+	return links, err
+}
+
+// placeFetched makes the first of some names the file that an entry describes,
+// and links the others to it. They come together, before a layer above can put
+// its own in their place.
+func (x *lane) placeFetched(names []string, ent layer.Entry) error {
+	for i, name := range names {
+		givesWay, err := x.yield(name, layer.File)
+		if err != nil {
+			return err
+		}
+		if givesWay {
+			continue
+		}
+		if err := x.settle(x.writeLeaf(name, ent)); err != nil || !x.isLaid(name) {
+			return err // it gave way, and so do the others
+		}
+		return x.linkAll(names[i+1:], name)
+	}
+	return nil
+}
+
+// linkAll links all names to target.
+func (x *lane) linkAll(names []string, target string) error {
+	for _, name := range names {
+		if err := x.linkLate(hardLink{path: name, target: target}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // followLinks replaces the wanted targets that are hard links by what these
@@ -211,17 +288,4 @@ func followLinks(wanted map[string][]string, links map[string]string) (followed 
 		}
 	}
 	return followed, nil
-}
-
-// linkAll links all names to the first, which holds the content.
-func (x *extraction) linkAll(names []string) error {
-	if !x.isLaid(names[0]) {
-		return nil // it gave way, and so do the others
-	}
-	for _, name := range names[1:] {
-		if err := x.settle(x.link(hardLink{path: name, target: names[0]})); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -17,10 +17,10 @@ const impliedMode = 0o755
 // errKept says that the user's data stands where the image wants to write.
 var errKept = errors.New("the user's data stands there")
 
-// place applies one entry. What could not be written for want of permission
-// is collected, so that one error can name it all; the user's data wins over
-// the image without an error.
-func (x *extraction) place(ent layer.Entry, content *layer.Reader) error {
+// place applies one entry in its turn. What could not be written for want of
+// permission is collected, so that one error can name it all; the user's data
+// wins over the image without an error.
+func (x *lane) place(ent layer.Entry) error {
 	x.dirs.trim()
 	if ent.Kind == layer.OpaqueWhiteout {
 		return x.opaque(ent.Path)
@@ -32,20 +32,63 @@ func (x *extraction) place(ent layer.Entry, content *layer.Reader) error {
 	if err != nil {
 		return err
 	}
+	givesWay, err := x.yield(p, ent.Kind)
+	if err != nil {
+		return err
+	}
+	if givesWay {
+		return x.giveWay(p, ent)
+	}
 	switch {
 	case ent.Kind == layer.Whiteout:
 		return x.whiteout(p)
-	case !x.opts.Wanted(p), ent.Kind != layer.Dir && x.leadsToMount(p):
+	case !x.wants(p, ent):
 		return x.exclude(p, ent)
 	case x.meansLink(p, ent), x.meansItself(p, ent):
 		return nil
 	}
-	return x.settle(x.write(p, ent, content))
+	return x.settle(x.write(p, ent))
+}
+
+// giveWay notes an entry in the place of which a layer above has put its own.
+func (x *lane) giveWay(p string, ent layer.Entry) error {
+	switch {
+	case !x.wants(p, ent):
+		x.report.Excluded++
+	case ent.Kind == layer.Dir:
+		x.claim(p)
+	case ent.Kind == layer.HardLink:
+		return x.checkHardLink(p, ent.Linkname)
+	default:
+		x.countFile(ent)
+	}
+	return nil
+}
+
+// wants reports whether an entry is taken from the image.
+func (x *lane) wants(p string, ent layer.Entry) bool {
+	return x.opts.Wanted(p) && (ent.Kind == layer.Dir || !x.leadsToMount(p))
+}
+
+// countFile counts what the report says of a wanted file.
+func (x *lane) countFile(ent layer.Entry) {
+	if ent.Kind == layer.File {
+		x.report.Files++
+		x.report.Bytes += ent.Size
+	}
+}
+
+// claim returns the node at p, made if need be, and marks it as this layer's.
+func (x *lane) claim(p string) *node {
+	if x.early != nil {
+		return x.tree.claimAhead(p, x.layer)
+	}
+	return x.tree.claim(p, x.layer)
 }
 
 // locate returns where an entry of that name lies: its directory is free of
 // symbolic links, and its last element is not followed.
-func (x *extraction) locate(name string) (string, error) {
+func (x *lane) locate(name string) (string, error) {
 	parent, err := x.tree.resolve(parentOf(name))
 	if err != nil {
 		return "", err
@@ -55,7 +98,7 @@ func (x *extraction) locate(name string) (string, error) {
 
 // settle sorts the outcome of a write: done, given way, refused by the host,
 // or an error that ends the extraction.
-func (x *extraction) settle(err error) error {
+func (x *lane) settle(err error) error {
 	switch {
 	case errors.Is(err, errKept):
 		x.report.Kept++
@@ -63,25 +106,28 @@ func (x *extraction) settle(err error) error {
 	case x.refused.take(err):
 		return nil
 	}
-	return err
+	return explainSpace(err, x.written.Load())
 }
 
 // leadsToMount reports whether something is mounted below p.
-func (x *extraction) leadsToMount(p string) bool {
+func (x *lane) leadsToMount(p string) bool {
 	return slices.ContainsFunc(x.opts.Mounted, func(mount string) bool { return within(mount, p) })
 }
 
 // exclude notes an entry that is not wanted. A symbolic link is remembered,
 // because paths through it lead elsewhere; whatever is no directory hides what
 // the layers below had at and under its path.
-func (x *extraction) exclude(p string, ent layer.Entry) error {
+func (x *lane) exclude(p string, ent layer.Entry) error {
 	x.report.Excluded++
+	if ent.Kind == layer.Unknown {
+		return nil // nobody knows what it would hide
+	}
 	n := x.tree.find(p)
 	if ent.Kind == layer.Symlink {
 		if err := x.forget(p, n); err != nil {
 			return err
 		}
-		n = x.tree.claim(p, x.layer)
+		n = x.claim(p)
 		n.kind, n.target = layer.Symlink, ent.Linkname
 		return nil
 	}
@@ -92,7 +138,7 @@ func (x *extraction) exclude(p string, ent layer.Entry) error {
 }
 
 // write brings a wanted entry to the disk and into the tree.
-func (x *extraction) write(p string, ent layer.Entry, content *layer.Reader) error {
+func (x *lane) write(p string, ent layer.Entry) error {
 	switch ent.Kind {
 	case layer.Dir:
 		return x.writeDir(p, ent)
@@ -105,9 +151,9 @@ func (x *extraction) write(p string, ent layer.Entry, content *layer.Reader) err
 		x.report.Unknown++
 		return nil
 	case layer.Symlink:
-		return x.writeBehind(p, ent, x.writeLeaf(p, ent, nil))
+		return x.writeBehind(p, ent, x.writeLeaf(p, ent))
 	case layer.File, layer.Fifo:
-		return x.writeLeaf(p, ent, content)
+		return x.writeLeaf(p, ent)
 	case layer.Whiteout, layer.OpaqueWhiteout:
 	}
 	return errors.New("internal error: not an entry that is written")
@@ -115,18 +161,22 @@ func (x *extraction) write(p string, ent layer.Entry, content *layer.Reader) err
 
 // writeDir makes the directory p. Its mode and times are set at the end: until
 // then its owner must be able to write in it.
-func (x *extraction) writeDir(p string, ent layer.Entry) error {
+func (x *lane) writeDir(p string, ent layer.Entry) error {
 	dir, err := x.openDir(parentOf(p))
 	if err != nil {
 		return err
 	}
+	if x.isAbove(x.tree.find(p)) {
+		x.claim(p) // that layer's mode and times are the ones to set
+		return nil
+	}
 	name := baseOf(p)
 	if info, err := dir.Stat(name); err == nil && info.IsDir() {
 		if n := x.tree.find(p); x.opts.Keep(p) && (n == nil || !n.laid) {
-			x.tree.claim(p, x.layer) // the user's directory keeps its mode and times
+			x.claim(p) // the user's directory keeps its mode and times
 			return nil
 		}
-		x.tree.claim(p, x.layer).entry = &ent
+		x.claim(p).entry = &ent
 		return nil
 	}
 	if err := x.makeDir(dir, p); err != nil {
@@ -137,14 +187,14 @@ func (x *extraction) writeDir(p string, ent layer.Entry) error {
 }
 
 // writeLeaf makes a file, symbolic link or fifo at p in place of what is there.
-func (x *extraction) writeLeaf(p string, ent layer.Entry, content *layer.Reader) error {
+func (x *lane) writeLeaf(p string, ent layer.Entry) error {
 	dir, err := x.openDir(parentOf(p))
 	if err != nil {
 		return err
 	}
 	switch ent.Kind {
 	case layer.File:
-		err = x.writeFile(dir, p, ent, content)
+		err = x.writeFile(dir, p, ent)
 	case layer.Symlink:
 		err = x.make(dir, p, func() error { return dir.Symlink(ent.Linkname, baseOf(p)) })
 	default:
@@ -163,50 +213,33 @@ func (x *extraction) writeLeaf(p string, ent layer.Entry, content *layer.Reader)
 }
 
 // lay notes that this layer put something other than a directory at p.
-func (x *extraction) lay(p string, kind layer.Kind, target string) {
-	n := x.tree.claim(p, x.layer)
+func (x *lane) lay(p string, kind layer.Kind, target string) {
+	n := x.claim(p)
 	*n = node{kind: kind, layer: x.layer, target: target, laid: true}
 	x.opts.Laid(p)
 }
 
 // layDir notes that this layer made the directory p.
-func (x *extraction) layDir(p string) *node {
-	n := x.tree.claim(p, x.layer)
+func (x *lane) layDir(p string) *node {
+	n := x.claim(p)
 	n.laid = true
 	x.opts.Laid(p)
 	return n
 }
 
-// writeFile creates the regular file p and has it filled.
-func (x *extraction) writeFile(dir *rootfs.Dir, p string, ent layer.Entry, content *layer.Reader) error {
+// writeFile creates the regular file p, whose content is yet to come.
+func (x *lane) writeFile(dir *rootfs.Dir, p string, ent layer.Entry) error {
 	f, err := x.createFile(dir, p, ent.Mode)
 	if err != nil {
 		return err
 	}
-	file := &filling{file: f, path: p, ent: ent}
-	if err := x.feed(file, content); err != nil {
-		return firstOf(err, x.fill.add(piece{of: file, end: giveUp}))
-	}
-	return x.fill.add(piece{of: file, end: finish})
-}
-
-// feed hands the content of a file over to be written.
-func (x *extraction) feed(file *filling, content *layer.Reader) error {
-	for left := file.ent.Size; left > 0; {
-		chunk, err := content.Chunk()
-		if err != nil {
-			return err
-		}
-		left -= int64(len(chunk.Data)) + chunk.Hole
-		if err := x.fill.add(piece{of: file, content: chunk}); err != nil {
-			return err
-		}
-	}
+	x.created = &filling{file: f, path: p, ent: ent}
+	x.countFile(ent)
 	return nil
 }
 
 // createFile makes an empty file at p. Its mode is final when it is filled.
-func (x *extraction) createFile(dir *rootfs.Dir, p string, mode uint32) (f *rootfs.File, err error) {
+func (x *lane) createFile(dir *rootfs.Dir, p string, mode uint32) (f *rootfs.File, err error) {
 	err = x.make(dir, p, func() error {
 		f, err = dir.Create(baseOf(p), mode&0o777)
 		return err
@@ -216,7 +249,7 @@ func (x *extraction) createFile(dir *rootfs.Dir, p string, mode uint32) (f *root
 
 // make calls create; if something stands in its place, it clears that and
 // tries once more.
-func (x *extraction) make(dir *rootfs.Dir, p string, create func() error) error {
+func (x *lane) make(dir *rootfs.Dir, p string, create func() error) error {
 	err := create()
 	if !errors.Is(err, fs.ErrExist) {
 		return refusedAt(p, err)
@@ -232,7 +265,7 @@ func (x *extraction) make(dir *rootfs.Dir, p string, create func() error) error 
 }
 
 // makeDir makes the directory p in dir.
-func (x *extraction) makeDir(dir *rootfs.Dir, p string) error {
+func (x *lane) makeDir(dir *rootfs.Dir, p string) error {
 	err := x.make(dir, p, func() error { return dir.Mkdir(baseOf(p), impliedMode) })
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		refused.isDir = true
@@ -244,7 +277,7 @@ func (x *extraction) makeDir(dir *rootfs.Dir, p string) error {
 // entry described are made on the way; what is in their place and no directory
 // is replaced, a symbolic link too: those of the image were resolved before,
 // and one that the image did not make must lead nothing away.
-func (x *extraction) openDir(p string) (*rootfs.Dir, error) {
+func (x *lane) openDir(p string) (*rootfs.Dir, error) {
 	if dir := x.dirs.get(p); dir != nil {
 		return dir, nil
 	}
@@ -264,7 +297,7 @@ func (x *extraction) openDir(p string) (*rootfs.Dir, error) {
 }
 
 // implyDir makes the directory p, which the image has something below.
-func (x *extraction) implyDir(parent *rootfs.Dir, p string) (*rootfs.Dir, error) {
+func (x *lane) implyDir(parent *rootfs.Dir, p string) (*rootfs.Dir, error) {
 	if err := x.makeDir(parent, p); err != nil {
 		return nil, err
 	}

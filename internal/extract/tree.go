@@ -23,13 +23,17 @@ type tree struct{ root *node }
 // node is one path of the image.
 type node struct {
 	kind     layer.Kind
-	layer    int          // the newest layer that named this path or one below it
-	target   string       // of a Symlink
 	fixed    bool         // a Symlink of the host, over which the image is laid
 	laid     bool         // this extraction made it on the disk
+	layer    int32        // the newest layer that named this path or one below it
+	above    int32        // of a Dir: the newest one that named it ahead of its turn
+	target   string       // of a Symlink
 	entry    *layer.Entry // of a Dir: what described it last, to be set at the end
 	children map[string]*node
 }
+
+// nobody is less than the number of any layer.
+const nobody = 0
 
 func newTree() *tree { return &tree{root: &node{kind: layer.Dir}} }
 
@@ -96,9 +100,19 @@ func (t *tree) passesLink(p string) bool {
 // claim returns the node at p, made if need be, and marks it and its ancestors
 // as named by the given layer. The caller has resolved p and cleared what was
 // no directory on the way.
-func (t *tree) claim(p string, layerIndex int) *node {
+func (t *tree) claim(p string, number int32) *node {
+	return t.walk(p, func(n *node) { n.layer = max(n.layer, number) })
+}
+
+// claimAhead is claim for a layer whose turn has not come.
+func (t *tree) claimAhead(p string, number int32) *node {
+	return t.walk(p, func(n *node) { n.above = max(n.above, number) })
+}
+
+// walk returns the node at p, made if need be, and marks it and its ancestors.
+func (t *tree) walk(p string, mark func(*node)) *node {
 	n := t.root
-	n.layer = layerIndex
+	mark(n)
 	for name := range elements(p) {
 		child := n.children[name]
 		if child == nil {
@@ -108,7 +122,7 @@ func (t *tree) claim(p string, layerIndex int) *node {
 			}
 			n.children[strings.Clone(name)] = child // the whole path would live as long
 		}
-		child.layer = layerIndex
+		mark(child)
 		n = child
 	}
 	return n

@@ -47,6 +47,22 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// Check returns an error if used is more than the limits allow.
+func (l Limits) Check(used Usage) error {
+	l = l.withDefaults()
+	switch {
+	case used.Bytes > l.Bytes:
+		return tooManyBytes(l.Bytes)
+	case used.Entries > l.Entries:
+		return tooManyEntries(l.Entries)
+	}
+	return nil
+}
+
+func tooManyEntries(limit int64) error {
+	return fmt.Errorf("%w: more than %d", ErrTooManyEntries, limit)
+}
+
 func tooManyBytes(limit int64) error {
 	return fmt.Errorf("%w: more than %d in all", ErrTooManyBytes, limit)
 }
