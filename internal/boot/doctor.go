@@ -12,6 +12,9 @@ type Diagnosis struct {
 	Host host.Facts `json:"host"`
 	// Rootfs is how a whole image would run here.
 	Rootfs host.Choice `json:"rootfs"`
+	// Sessions is how many sessions of a stdio server there may be at once; 0
+	// if none is meant.
+	Sessions int `json:"sessions,omitempty"`
 	// Image says whether an image would start here; nil if none was asked
 	// about.
 	Image *Inspection `json:"image,omitempty"`

@@ -15,6 +15,7 @@ type Inspection struct {
 	Image       string   `json:"image"`
 	Digest      string   `json:"digest"`
 	Platform    string   `json:"platform"`
+	Transport   string   `json:"transport"` // that the server is told to speak
 	Command     []string `json:"command,omitempty"`
 	User        string   `json:"user"`
 	ImageUser   string   `json:"image_user,omitempty"`
@@ -52,6 +53,7 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 		Image:     config.Familiar(cfg.Image),
 		Digest:    img.Digest.String(),
 		Platform:  img.Platform.String(),
+		Transport: string(cfg.Transport),
 		User:      serverUser(cfg, opts).String(),
 		ImageUser: img.Config.Config.User,
 		Ports:     imageOf(&img.Config.Config).ExposedPorts,
@@ -67,6 +69,9 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 		err = program.Early(root, plan, allowed(cfg))
 	}
 	in.judge(err)
+	if in.Starts && len(in.Ports) == 0 && cfg.Transport != config.Stdio {
+		in.Hint = "the image exposes no port: if its server speaks stdio only, MCP_TRANSPORT=stdio has the runner serve it over HTTP"
+	}
 	return in, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 )
 
@@ -48,6 +49,9 @@ image would start, and if not, why and what to set.`,
 		if err != nil {
 			return err
 		}
+		if cfg.Transport == config.Stdio {
+			diagnosis.Sessions = sessionsOf(cfg, diagnosis.Host)
+		}
 		if *output == "json" {
 			return printJSON(p.Stdout, diagnosis)
 		}
@@ -65,6 +69,9 @@ func printDiagnosis(w io.Writer, d boot.Diagnosis) error {
 		rows = append(rows, [2]string{"Problem", problem})
 	}
 	rows = append(rows, [2]string{"Whole image", d.Rootfs.Way.String() + ": " + d.Rootfs.Reason})
+	if d.Sessions > 0 {
+		rows = append(rows, [2]string{"Stdio sessions", strconv.Itoa(d.Sessions) + " at once"})
+	}
 	var err error
 	for _, row := range rows {
 		if row[1] != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
 )
 
 // outputFlag adds --output, which a program sets to json.
@@ -83,6 +84,7 @@ func printInspection(w io.Writer, in boot.Inspection) error {
 		row("Image", in.Image),
 		row("Digest", in.Digest),
 		row("Platform", in.Platform),
+		row("Transport", transportText(in.Transport)),
 		row("Command", strings.Join(in.Command, " ")),
 		row("User", user),
 		row("Directory", in.Directory),
@@ -97,6 +99,13 @@ func printInspection(w io.Writer, in boot.Inspection) error {
 		err = errors.Join(err, row("Warning", warning))
 	}
 	return errors.Join(err, row("Verdict", verdict(in)), row("Hint", in.Hint), t.Flush())
+}
+
+func transportText(transport string) string {
+	if transport == string(config.Stdio) {
+		return "stdio, which the runner serves over HTTP"
+	}
+	return transport
 }
 
 func verdict(in boot.Inspection) string {

@@ -139,6 +139,24 @@ func TestTheSecondStartFindsTheImage(t *testing.T) {
 	}
 }
 
+func TestMetricsAreThereOnRequest(t *testing.T) {
+	t.Parallel()
+	s := sell(t, greeter, v1.Config{}).open()
+	with, without := run(t, s, "RUNNER_METRICS=on", "RUNNER_PAGE=off"), run(t, s)
+	with.awaitReady()
+	without.awaitReady()
+	got := with.mustAsk(http.MethodGet, "/metrics", "", nil)
+	if got.status != http.StatusOK || !strings.Contains(got.body, "fastmcp_runner_build_info") {
+		t.Errorf("the metrics are %d %.200q", got.status, got.body)
+	}
+	if got := without.mustAsk(http.MethodGet, "/metrics", "", nil); got.status != http.StatusNotFound {
+		t.Errorf("without being asked for, the metrics are %d", got.status)
+	}
+	if got := with.mustAsk(http.MethodGet, "/", "", nil); got.status != http.StatusOK || got.body != "FastMCP Runner\n" {
+		t.Errorf("the page that is off is %d %q", got.status, got.body)
+	}
+}
+
 func TestTheLogKeepsItsForm(t *testing.T) {
 	t.Parallel()
 	r := run(t, sell(t, greeter, v1.Config{}).open(), "LOG_FORMAT=json", "LOG_LEVEL=debug")
