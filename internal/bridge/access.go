@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
 )
@@ -20,26 +22,64 @@ type guard struct {
 
 func newGuard(opts *Options, counted *stats) *guard {
 	log := opts.Log
+	rare := occasion{pause: refusalPause}
 	return &guard{
 		stats: counted, origins: opts.Origins, token: sha256.Sum256([]byte(opts.Token)), open: opts.Token == "",
 		refused: func(header, value string) {
+			now, missed := rare.comes(time.Now())
+			if !now {
+				return
+			}
 			log.Warn(
 				"Refused a request from elsewhere; if it belongs here, name its origin in RUNNER_ALLOWED_ORIGINS",
-				"header", header, "value", value,
+				"header", header, "value", value[:min(len(value), maxShown)], "refused_since_the_last", missed,
 			)
 		},
 	}
 }
 
+const (
+	// refusalPause is the least time between two lines of the log about
+	// requests that were refused, since anybody can make them.
+	refusalPause = 10 * time.Second
+	// maxShown is how much of a foreign header the log shows.
+	maxShown = 256
+)
+
+// occasion comes at most once in a while.
+type occasion struct {
+	pause time.Duration
+
+	mu     sync.Mutex
+	next   time.Time
+	missed int
+}
+
+// comes says whether it is time, and how often it was not since the last one.
+func (o *occasion) comes(now time.Time) (yes bool, missed int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if now.Before(o.next) {
+		o.missed++
+		return false, 0
+	}
+	o.next = now.Add(o.pause)
+	missed, o.missed = o.missed, 0
+	return true, missed
+}
+
 // admit says whether a request may go on; if not, it has been answered.
 func (g *guard) admit(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	origin := r.Header.Get("Origin")
+	origin := strings.Join(r.Header.Values("Origin"), ", ") // of which there is one, or it is none
 	switch {
 	case !g.origins.AllowsHost(r.Host):
 		return g.refuse(w, "Host", r.Host)
 	case origin != "" && !g.origins.AllowsOrigin(origin):
 		return g.refuse(w, "Origin", origin)
+	case origin == "" && r.Header.Get(fetchSite) == "cross-site":
+		// Browsers send no Origin for an image, which would start a server.
+		return g.refuse(w, fetchSite, "cross-site")
 	}
 	if origin != "" {
 		allowOrigin(w, origin)
@@ -56,6 +96,9 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) bool {
 	}
 	return true
 }
+
+// fetchSite is where browsers say whose page makes a request.
+const fetchSite = "Sec-Fetch-Site"
 
 // admits says whether a request would be let in.
 func (g *guard) admits(r *http.Request) bool {

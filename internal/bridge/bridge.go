@@ -7,6 +7,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +29,8 @@ type Bridge struct {
 	routes map[string]http.HandlerFunc
 	lanes  lanes
 	pools  pools
+	// transit is the memory for what is underway to servers.
+	transit *transit
 	// exchanges are what modern clients have going with legacy servers.
 	exchanges exchanges
 	// closing is closed when Shutdown begins.
@@ -50,7 +53,8 @@ func New(opts Options) *Bridge {
 	counted := newStats()
 	b := &Bridge{
 		opts: opts, guard: newGuard(&opts, counted), signer: signer{opts.SessionKey}, stats: counted,
-		routes: map[string]http.HandlerFunc{}, closing: make(chan struct{}), sessions: map[string]*session{},
+		routes: map[string]http.HandlerFunc{}, transit: newTransit(opts.MaxBody),
+		closing: make(chan struct{}), sessions: map[string]*session{},
 	}
 	if opts.SSE != SSEOff {
 		b.routes[SSEPath] = b.serveSSE
@@ -175,18 +179,24 @@ const maxTombstones = 10_000
 
 // tombstones are the ids of sessions that ended for good, the oldest first.
 type tombstones struct {
-	ids   map[string]bool
-	order []string
+	ids   map[tombstone]bool
+	order []tombstone
 }
+
+// tombstone is a hash of an id: an id itself may have 3 KiB.
+type tombstone [sha256.Size]byte
+
+func (t *tombstones) has(id string) bool { return t.ids[sha256.Sum256([]byte(id))] }
 
 func (t *tombstones) add(id string) {
 	if t.ids == nil {
-		t.ids = map[string]bool{}
+		t.ids = map[tombstone]bool{}
 	}
 	if len(t.order) == maxTombstones {
 		delete(t.ids, t.order[0])
 		t.order = slices.Delete(t.order, 0, 1)
 	}
-	t.ids[id] = true
-	t.order = append(t.order, id)
+	grave := sha256.Sum256([]byte(id))
+	t.ids[grave] = true
+	t.order = append(t.order, grave)
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ type call struct {
 }
 
 func newCall(m *jsonrpc.Message, st *stream) *call {
-	return &call{key: m.Key(m.ID), id: m.Bytes(m.ID), token: m.Key(m.Token), method: m.Method, stream: st}
+	// The id is cloned, so that a call in flight does not hold the whole request.
+	return &call{key: m.Key(m.ID), id: bytes.Clone(m.Bytes(m.ID)), token: m.Key(m.Token), method: m.Method, stream: st}
 }
 
 // errDuplicate says that the id of a request is that of one in flight: two
@@ -106,7 +108,7 @@ func (s *session) admit(requests []jsonrpc.Message) error {
 func (s *session) forward(ctx context.Context, messages []jsonrpc.Message) error {
 	for i := range messages {
 		m := &messages[i]
-		if err := s.server.Send(ctx, m.Raw); err != nil {
+		if err := s.send(ctx, m.Raw); err != nil {
 			s.failUnsent(messages[i:], err)
 			return err
 		}
@@ -115,6 +117,15 @@ func (s *session) forward(ctx context.Context, messages []jsonrpc.Message) error
 		}
 	}
 	return nil
+}
+
+// send sends a message of the client to the server.
+func (s *session) send(ctx context.Context, message []byte) error {
+	if err := s.transit.take(len(message)); err != nil {
+		return err
+	}
+	defer s.transit.give(len(message))
+	return s.server.Send(ctx, message)
 }
 
 func (s *session) failUnsent(messages []jsonrpc.Message, err error) {

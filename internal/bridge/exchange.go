@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -181,7 +182,7 @@ func (x *exchange) newRound(m *modernRequest) *round {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	x.round = &round{
-		id: m.Bytes(m.ID), token: m.Bytes(m.Token), logs: m.logLevel != "",
+		id: bytes.Clone(m.Bytes(m.ID)), token: bytes.Clone(m.Bytes(m.Token)), logs: m.logLevel != "",
 		stream: s.box.newStream(1),
 	}
 	x.round.reader = x.round.stream.attach(0)

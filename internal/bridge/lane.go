@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,13 @@ const (
 	// laneUnsent is how much may wait for one client of a lane. Others share
 	// the server: it does not wait for the slow.
 	laneUnsent = 8 << 20
+	// maxLaneCalls bounds the requests of all clients that are in flight, of
+	// which each subscription is one.
+	maxLaneCalls = 4096
 )
+
+// errLaneBusy says that the clients together ask too much at once.
+var errLaneBusy = fmt.Errorf("more than %d requests are in flight", maxLaneCalls)
 
 // lane is a server that all modern clients share. That is what revision
 // 2026-07-28 means a process to be: requests have nothing to do with one
@@ -152,6 +159,9 @@ func (l *lane) meet(ctx context.Context, known era) error {
 	if err != nil {
 		return err
 	}
+	// The server may have sent something already, see receive.
+	l.session.box.mu.Lock()
+	defer l.session.box.mu.Unlock()
 	l.legacy, l.hello = true, hello
 	l.versions = []string{versionModern, versionPriming, "2025-06-18", versionBatches}
 	return nil
@@ -174,19 +184,23 @@ func (l *lane) open(m *modernRequest, adapt func(jsonrpc.Message) jsonrpc.Messag
 	s := l.session
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
-	if err := s.admit(nil); err != nil {
-		return nil, err
+	switch {
+	case s.ended != nil:
+		return nil, s.ended
+	case len(l.calls) >= maxLaneCalls:
+		return nil, errLaneBusy
 	}
 	l.last++
 	number := strconv.FormatUint(l.last, 10)
 	c := &laneCall{
-		call:   &call{key: number, id: m.Bytes(m.ID), token: number, method: m.Method, stream: s.box.newStream(1), began: time.Now()},
-		number: number, id: m.Bytes(m.ID), token: m.Bytes(m.Token), logs: m.logLevel != "",
+		call:   &call{key: number, token: number, method: m.Method, stream: s.box.newStream(1), began: time.Now()},
+		number: number, id: bytes.Clone(m.Bytes(m.ID)), token: bytes.Clone(m.Bytes(m.Token)), logs: m.logLevel != "",
 	}
+	c.call.id = c.id
 	c.reader = c.stream.attach(0)
 	c.answered = func(answer jsonrpc.Message) {
 		l.forget(c)
-		if m.Method == "subscriptions/listen" && errors.Is(s.ended, errDown) {
+		if c.method == "subscriptions/listen" && errors.Is(s.ended, errDown) {
 			answer = farewell(&answer)
 		}
 		if adapt != nil {
@@ -247,7 +261,9 @@ func (c *laneCall) restore(m jsonrpc.Message) jsonrpc.Message {
 // another. The lock is held.
 func (l *lane) receive(s *session, m jsonrpc.Message) {
 	if m.Kind == jsonrpc.Request {
-		s.decline(m)
+		if s.version != versionModern { // which has no requests of servers, and no answers to them
+			s.decline(m)
+		}
 		return
 	}
 	if l.legacy && l.notifyListeners(m) {

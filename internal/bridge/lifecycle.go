@@ -75,7 +75,7 @@ func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 	s = &session{
 		id: id, number: b.numbers, log: b.opts.Log.With("session", b.numbers),
 		box: newOutbox(&b.opts), seen: time.Now(), ready: make(chan struct{}),
-		tasks: &b.tasks, stats: b.stats,
+		tasks: &b.tasks, stats: b.stats, transit: b.transit,
 	}
 	b.sessions[id] = s
 	b.tasks.Add(1) // done when nothing is left of the session
@@ -195,7 +195,7 @@ func (b *Bridge) unlist(s *session, forever bool) {
 // but whose id is signed, is opened anew.
 func (b *Bridge) lookup(ctx context.Context, id string) (*session, error) {
 	b.mu.Lock()
-	s, gone := b.sessions[id], b.gone.ids[id]
+	s, gone := b.sessions[id], b.gone.has(id)
 	b.mu.Unlock()
 	if s == nil {
 		params, ok := b.signer.params(id)
@@ -315,15 +315,29 @@ func declined(m *jsonrpc.Message) []byte {
 
 // reply sends an answer of ours to the server.
 func (s *session) reply(answer []byte) {
-	p := s.server
+	if s.replies == maxReplies {
+		s.log.Debug("Left a request of the server without an answer: it reads none")
+		return
+	}
+	s.replies++
 	s.tasks.Go(func() {
+		<-s.ready // the server may ask before we know it
+		s.box.mu.Lock()
+		p := s.server
+		s.box.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 		defer cancel()
 		if err := p.Send(ctx, answer); err != nil {
 			s.log.Debug("Cannot answer the server", "err", err)
 		}
+		s.box.mu.Lock()
+		defer s.box.mu.Unlock()
+		s.replies--
 	})
 }
+
+// maxReplies bounds the answers of ours that wait for a server to read them.
+const maxReplies = 64
 
 // kill ends the server of a session at once.
 func (s *session) kill() {

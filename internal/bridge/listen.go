@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -18,6 +19,9 @@ type listener struct {
 	// uris are the resources of whose changes it hears.
 	uris []string
 }
+
+// maxURIs bounds the resources of one subscription.
+const maxURIs = 256
 
 const (
 	toolsChanged     = "notifications/tools/list_changed"
@@ -40,6 +44,9 @@ func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, l *lane, m *mode
 	var wanted filter
 	if err := json.Unmarshal(orEmpty(m.Bytes(m.Field(m.Params, "notifications"))), &wanted); err != nil {
 		return &fault{code: jsonrpc.CodeInvalidParams, text: "the filter of the subscription cannot be read"}
+	}
+	if len(wanted.URIs) > maxURIs {
+		return &fault{code: jsonrpc.CodeInvalidParams, text: fmt.Sprintf("the subscription names more than %d resources", maxURIs)}
 	}
 	granted := l.grant(wanted)
 	c, err := l.open(m, nil)

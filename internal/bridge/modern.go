@@ -140,7 +140,7 @@ func (b *Bridge) refuseModern(w http.ResponseWriter, m *jsonrpc.Message, err err
 		return
 	}
 	_, failing := errors.AsType[*backoffError](err)
-	if failing || errors.Is(err, ErrFull) || errors.Is(err, errDown) {
+	if failing || errors.Is(err, ErrFull) || errors.Is(err, errDown) || errors.Is(err, errLaneBusy) {
 		b.refuse(w, m.Bytes(m.ID), err)
 		return
 	}

@@ -94,18 +94,41 @@ func (b *Bridge) readMessages(w http.ResponseWriter, r *http.Request) (messages 
 		writeError(w, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, fmt.Sprintf("the request has more than %d bytes", tooLarge.Limit))
 		return nil, false, false
 	}
+	if errors.Is(err, errCrowded) {
+		b.refuse(w, nil, err)
+		return nil, false, false
+	}
 	if err != nil {
 		writeError(w, http.StatusBadRequest, jsonrpc.CodeParse, "cannot read the request")
 		return nil, false, false
 	}
 	b.stats.received.Add(uint64(len(body)))
 	messages, batch, err = jsonrpc.ParseBatch(body)
+	if err == nil {
+		err = checkNames(messages)
+	}
 	if fault, ok := errors.AsType[*jsonrpc.Error](err); ok {
 		b.stats.refused[refusedBody].Add(1)
 		writeError(w, http.StatusBadRequest, fault.Code, fault.Text)
 		return nil, false, false
 	}
 	return messages, batch, true
+}
+
+// maxName bounds the ids and progress tokens that clients choose, because the
+// bridge keeps them.
+const maxName = 4 << 10
+
+func checkNames(messages []jsonrpc.Message) error {
+	for i := range messages {
+		if m := &messages[i]; len(m.Bytes(m.ID)) > maxName || len(m.Bytes(m.Token)) > maxName {
+			return &jsonrpc.Error{
+				Code: jsonrpc.CodeInvalidRequest,
+				Text: fmt.Sprintf("the id or the progress token has more than %d bytes", maxName),
+			}
+		}
+	}
+	return nil
 }
 
 func isJSON(contentType string) bool {
@@ -116,10 +139,8 @@ func isJSON(contentType string) bool {
 	return err == nil && media == mediaJSON
 }
 
-// trusted is how much memory a request gets for the length that it promises.
-const trusted = 64 << 10
-
-// readBody reads the body of a request.
+// readBody reads the body of a request, for whose promised length it gets no
+// more memory than is trusted.
 func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // see responder.extend
@@ -130,6 +151,8 @@ func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 		size = min(r.ContentLength, trusted) + 1
 	}
 	body := make([]byte, 0, size)
+	taken := 0
+	defer func() { b.transit.give(taken) }()
 	for {
 		n, err := src.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -140,6 +163,12 @@ func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 			return nil, err
 		}
 		if len(body) == cap(body) {
+			b.transit.give(taken)
+			taken = 0
+			if err := b.transit.take(2 * len(body)); err != nil {
+				return nil, err
+			}
+			taken = 2 * len(body)
 			body = slices.Grow(body, len(body))
 		}
 	}
@@ -213,6 +242,8 @@ func (b *Bridge) refuse(w http.ResponseWriter, id []byte, err error) {
 		b.stats.refused[refusedFailing].Add(1)
 	}
 	switch {
+	case errors.Is(err, errCrowded), errors.Is(err, errLaneBusy):
+		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, time.Second
 	case errors.Is(err, ErrFull), errors.Is(err, errDown):
 		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, 10*time.Second
 	case errors.Is(err, errDuplicate), errors.Is(err, errBusy):

@@ -34,6 +34,8 @@ type session struct {
 	// tasks are those of the bridge, of which the session is one.
 	tasks *sync.WaitGroup
 	stats *stats
+	// transit is the memory for what is underway to servers.
+	transit *transit
 	// only is the stream for everything, of a session by HTTP+SSE.
 	only *stream
 	// hook, if set, gets what the server sends by itself, with the lock held.
@@ -49,6 +51,7 @@ type session struct {
 	begun        bool   // the server has agreed to begin
 	version      string // the revision that it has agreed to
 	proved       bool   // it has answered more than initialize
+	replies      int    // answers of ours that the server has yet to read
 	seen         time.Time
 	idle         *time.Timer
 	// ended is why the session ended; nil while it goes on. It is set before

@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,6 +166,7 @@ func (s *share) Stop(grace time.Duration) {
 
 // takeCalls removes all that a share has in flight. The lock is held.
 func (p *pool) takeCalls(s *share) []poolCall {
+	maps.DeleteFunc(p.asked, func(_ string, of *share) bool { return of == s })
 	var taken []poolCall
 	p.calls = slices.DeleteFunc(p.calls, func(c poolCall) bool {
 		if c.of == s {
@@ -251,7 +254,7 @@ func (p *pool) rewrite(s *share, m jsonrpc.Message) (jsonrpc.Message, bool) {
 func (p *pool) number(s *share, m jsonrpc.Message) jsonrpc.Message {
 	p.last++
 	number := strconv.FormatUint(p.last, 10)
-	p.calls = append(p.calls, poolCall{number, m.Bytes(m.ID), m.Bytes(m.Token), m.Key(m.ID), s})
+	p.calls = append(p.calls, poolCall{number, bytes.Clone(m.Bytes(m.ID)), bytes.Clone(m.Bytes(m.Token)), m.Key(m.ID), s})
 	return m.With(jsonrpc.Edit{At: m.ID, With: []byte(number)}, jsonrpc.Edit{At: m.Token, With: []byte(number)})
 }
 
@@ -351,6 +354,9 @@ func (p *pool) routeStray(m jsonrpc.Message) []func() {
 		return []func(){func() { p.decline(m) }}
 	}
 	if m.Kind == jsonrpc.Request {
+		if len(p.asked) >= maxCalls {
+			return []func(){func() { p.decline(m) }}
+		}
 		p.asked[m.Key(m.ID)] = owner
 	}
 	return []func(){func() { owner.receive(m) }}

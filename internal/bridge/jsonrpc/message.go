@@ -88,6 +88,9 @@ func Parse(raw []byte) (Message, error) {
 	return s.message()
 }
 
+// MaxBatch bounds how many messages a batch may have.
+const MaxBatch = 1000
+
 // ParseBatch reads a message, or an array of messages (MCP 2025-03-26,
 // basic/index, Batching); batch says that it was an array.
 func ParseBatch(raw []byte) (messages []Message, batch bool, err error) {
@@ -98,6 +101,9 @@ func ParseBatch(raw []byte) (messages []Message, batch bool, err error) {
 	}
 	if !s.whole(nil) {
 		return nil, false, errNotJSON()
+	}
+	if !fewElements(s.raw) {
+		return nil, true, invalid("the batch has more than %d messages", MaxBatch)
 	}
 	for at := range elements(s.raw, Span{0, len(s.raw)}) {
 		m, err := Parse(s.raw[at.Start:at.End:at.End])

@@ -85,6 +85,17 @@ func elements(raw []byte, array Span) iter.Seq[Span] {
 	}
 }
 
+// fewElements says whether an array has no more elements than a batch may have.
+func fewElements(array []byte) bool {
+	n := 0
+	for range elements(array, Span{0, len(array)}) {
+		if n++; n > MaxBatch {
+			return false
+		}
+	}
+	return true
+}
+
 // skipPunctuation returns where the next value, name or end begins.
 func skipPunctuation(raw []byte, i int) int {
 	for i < len(raw) && isPunctuation(raw[i]) {
