@@ -408,6 +408,19 @@ func TestConfigurationsCanBePasted(t *testing.T) {
 	}
 }
 
+func TestAConnectorNeedsTLSAndNoToken(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		proto       string
+		token, want bool
+	}{{"https", false, true}, {"https", true, false}, {"http", false, false}} {
+		opts := serving(weather())
+		opts.NeedsToken = tt.token
+		d := parse(t, ask(opts, func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", tt.proto) }).Body.String())
+		d.holds(tt.want, "Add custom connector")
+	}
+}
+
 func TestAServerOfOldClientsOnlyIsConfiguredSo(t *testing.T) {
 	t.Parallel()
 	opts := serving(weather())
@@ -446,5 +459,28 @@ func TestOffIsALineOfText(t *testing.T) {
 		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
 			t.Errorf("%s answers %d, %s", method, w.Code, w.Header().Get("Content-Type"))
 		}
+	}
+}
+
+// BenchmarkPage shows a page with 500 tools of five arguments each, and one
+// without tools.
+func BenchmarkPage(b *testing.B) {
+	server := &page.Server{Name: "large"}
+	for i := range 500 {
+		server.Tools = append(server.Tools, page.Tool{
+			Name: fmt.Sprintf("tool_%d", i), Description: strings.Repeat("It does something. ", 10),
+			InputSchema: json.RawMessage(`{"properties":{"a":{"type":"string"},"b":{"type":"string"},"c":{"type":"string"},"d":{"type":"string"},"e":{"type":"string"}}}`),
+		})
+	}
+	for name, opts := range map[string]page.Options{"500 tools": serving(server), "no tools": serving(nil)} {
+		b.Run(name, func(b *testing.B) {
+			handler := page.New(opts)
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			for b.Loop() {
+				w := httptest.NewRecorder()
+				handler.ServeHTTP(w, r)
+				b.SetBytes(int64(w.Body.Len()))
+			}
+		})
 	}
 }

@@ -44,6 +44,7 @@ type view struct {
 	Transport       string // as clients call it
 	TransportName   string
 	NeedsToken      bool
+	TLS             bool
 	PlainHTTP       bool // and not on the loopback
 
 	Offer   *offer // nil while it is not known
@@ -236,6 +237,7 @@ func (v *view) address(r *http.Request, opts *Options) {
 	if forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); r.TLS != nil || strings.TrimSpace(forwarded) == "https" {
 		scheme = "https"
 	}
+	v.TLS = scheme == "https"
 	v.PlainHTTP = scheme == "http" && !loopback.MatchString(host)
 	base := scheme + "://" + host
 	v.Path, v.Transport, v.TransportName = quotable(opts.Path), "http", "Streamable HTTP"

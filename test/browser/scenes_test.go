@@ -28,7 +28,7 @@ func scenes() map[string]func(*testing.T) *stage {
 	return map[string]func(*testing.T) *stage{
 		"resolving": with(page.Options{}, resolving, nil), "pulling": with(page.Options{}, pulling, nil), "launching": with(page.Options{}, launching, nil),
 		"few": with(page.Options{}, serving, weather()), "many": with(page.Options{}, serving, many()), "token": with(locked(), serving, weather()),
-		"failing": with(page.Options{}, failing, nil),
+		"failing": with(page.Options{}, failing, nil), "hostile": with(page.Options{}, serving, hostile()),
 	}
 }
 
@@ -47,6 +47,9 @@ func TestEverySceneInEveryLook(t *testing.T) {
 					tb.look(l)
 					tb.shoot(name + "-" + l.String())
 					tb.checkLook(l)
+					if evaluate[bool](tb, "'hit' in window") {
+						t.Error("a text of the server has run")
+					}
 				}
 			}
 		})

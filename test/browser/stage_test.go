@@ -16,6 +16,7 @@ import (
 // stage serves the real page with whatever state it is given.
 type stage struct {
 	url    string
+	site   http.Handler
 	state  atomic.Pointer[page.State]
 	server atomic.Pointer[page.Server]
 }
@@ -29,6 +30,7 @@ func newStage(t *testing.T, opts page.Options, state page.State, server *page.Se
 	opts.Path, opts.SSEPath, opts.Version = "/mcp", "/sse", "1.0.0"
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", page.New(opts))
+	s.site = mux
 	site := httptest.NewServer(mux)
 	t.Cleanup(site.Close)
 	s.url = site.URL + "/"
@@ -97,4 +99,19 @@ func many() *page.Server {
 	}
 	s.Tools[20].Name = strings.Repeat("unbroken", 14)
 	return s
+}
+
+// hostile is a server whose texts would do something if they were taken for
+// HTML, and that has long words, and words that run the other way.
+func hostile() *page.Server {
+	const attack = `</code></details><script>window.hit = 1</script><img src="https://evil.example/x" onerror="window.hit = 1"><style>body{display:none}</style>`
+	long := strings.Repeat("Donaudampfschifffahrt", 20)
+	return &page.Server{
+		Name: attack, Title: attack + long, Version: attack, Revision: attack, Instructions: attack + "\n" + long,
+		Tools: []page.Tool{
+			{Name: attack, Title: attack, Description: attack + "\u202e" + long, InputSchema: json.RawMessage(`{"properties":{"` + long + `":{
+				"type":"` + long + `","description":"` + long + `","default":"` + long + `","enum":["<script>window.hit = 1</script>","` + long + `"]}}}`)},
+			{Name: "ابحث", Description: "يبحث عن الطقس."},
+		},
+	}
 }
