@@ -60,6 +60,19 @@ lint: ## go vet and golangci-lint
 docs: ## docs/configuration.md, from the table that parsing uses
 	go generate ./internal/config
 
+# Options and figures are in docs/performance.md.
+BENCH = go run ./test/bench -runner bin/fastmcp-runner -rounds $(or $(ROUNDS),$(if $(QUICK),3),7) $(if $(DOCS),-docs docs/performance.md)
+bench bench-growth: NEEDED = dockerd:docker.io docker:docker.io docker-registry:docker-registry mmdebstrap:mmdebstrap \
+                             pip3:python3-pip npm:npm skopeo:skopeo podman:podman mkfs.ext4:e2fsprogs
+
+.PHONY: bench
+bench: test-packages build ## pulling beside other tools; QUICK=1, ROUNDS=n, ONLY=scenario,..., DOCS=1
+	$(BENCH) $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY))
+
+.PHONY: bench-growth
+bench-growth: test-packages build ## how the cost of pulling grows with layers, files and bytes; ROUNDS=n, DOCS=1
+	$(BENCH) -growth
+
 .PHONY: bench-bridge
 bench-bridge: build ## the bridge beside other gateways from npm; DOCS=1 writes docs/performance.md
 	go run ./test/benchbridge -runner bin/fastmcp-runner $(if $(DOCS),-docs docs/performance.md)

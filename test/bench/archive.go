@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -43,7 +44,7 @@ func entry(hdr *tar.Header) content {
 // archive are the entries of another archive.
 func archive(source string) content {
 	return func(w *tar.Writer) error {
-		f, err := os.Open(source) //nolint:gosec // a file of ours
+		f, err := os.Open(source)
 		if err != nil {
 			return err
 		}
@@ -57,9 +58,39 @@ func (c content) filter(keep func(*tar.Header) bool) content {
 	return func(w *tar.Writer) error {
 		r, pipe := io.Pipe()
 		go func() { pipe.CloseWithError(c.to(pipe)) }()
-		defer r.Close() // So that the other end does not wait for ever.
-		return copyArchive(w, r, keep)
+		err := copyArchive(w, r, keep)
+		return errors.Join(err, r.Close()) // Closed so that the other end does not wait for ever.
 	}
+}
+
+// withParents puts the directories above each entry in front of it where they are
+// missing. Layers that are the difference of two file systems hold them all.
+func (c content) withParents() content {
+	return func(w *tar.Writer) error {
+		seen := map[string]bool{"": true, ".": true}
+		var failed error
+		err := c.filter(func(hdr *tar.Header) bool {
+			failed = errors.Join(failed, addParents(w, hdr, seen))
+			return failed == nil
+		})(w)
+		return errors.Join(failed, err)
+	}
+}
+
+// addParents writes the directories above hdr that were not seen yet, and marks
+// all as seen.
+func addParents(w *tar.Writer, hdr *tar.Header, seen map[string]bool) error {
+	name := strings.TrimSuffix(hdr.Name, "/")
+	for i, c := range name {
+		if parent := name[:i]; c == '/' && !seen[parent] {
+			seen[parent] = true
+			if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: parent + "/", Mode: 0o755, ModTime: hdr.ModTime}); err != nil {
+				return err
+			}
+		}
+	}
+	seen[name] = true
+	return nil
 }
 
 // named keeps every entry but the root itself, which builders of images leave
@@ -86,7 +117,7 @@ func copyArchive(w *tar.Writer, from io.Reader, keep func(*tar.Header) bool) err
 		if err := w.WriteHeader(hdr); err != nil {
 			return err
 		}
-		if _, err := io.Copy(w, r); err != nil { //nolint:gosec // an archive of ours, of the size that it should have
+		if _, err := io.Copy(w, r); err != nil {
 			return err
 		}
 	}
@@ -121,7 +152,7 @@ func writeEntry(w *tar.Writer, name, file string, d fs.DirEntry, links map[uint6
 	if err := w.WriteHeader(hdr); err != nil || hdr.Typeflag != tar.TypeReg {
 		return err
 	}
-	body, err := os.Open(file) //nolint:gosec // a file of ours
+	body, err := os.Open(file)
 	if err != nil {
 		return err
 	}

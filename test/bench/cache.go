@@ -20,7 +20,7 @@ func cached(name string, key []string, build func(path string) error) (string, e
 		return "", err
 	}
 	dir = filepath.Join(dir, "fastmcp-runner-test")
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // nothing in it is private
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256([]byte(strings.Join(key, "\x00")))

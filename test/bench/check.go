@@ -28,7 +28,7 @@ type treeFacts struct {
 // check lays the image by crane and tar, for the floor to be written from, and
 // by the runner in both modes, and compares.
 func (b *bench) check(ctx context.Context) (found laid, err error) {
-	d, err := newDisk(ctx, filepath.Join(b.dir, "reference"), diskBytes)
+	d, err := newDisk(ctx, filepath.Join(b.disksDir(), "reference"), diskBytes)
 	if err != nil {
 		return laid{}, err
 	}

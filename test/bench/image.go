@@ -83,7 +83,7 @@ const index = "layers.json"
 // cachedLayers returns layers that depend on nothing but key, made at most once
 // by what is written to them.
 func cachedLayers(name string, key []string, how compression, contents func() ([]content, error)) (layers, error) {
-	at, err := cached(name, append([]string{string(how), "5"}, key...), func(path string) error {
+	at, err := cached(name, append([]string{string(how), "8"}, key...), func(path string) error {
 		all, err := contents()
 		if err != nil {
 			return err
@@ -93,8 +93,12 @@ func cachedLayers(name string, key []string, how compression, contents func() ([
 	if err != nil {
 		return nil, err
 	}
-	var ls layers
-	body, err := os.ReadFile(filepath.Join(at, index)) //nolint:gosec // a file of ours
+	return readLayers(at)
+}
+
+// readLayers returns what writeLayers wrote.
+func readLayers(dir string) (ls layers, err error) {
+	body, err := os.ReadFile(filepath.Join(dir, index))
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +106,13 @@ func cachedLayers(name string, key []string, how compression, contents func() ([
 		return nil, err
 	}
 	for i := range ls {
-		ls[i].File = filepath.Join(at, ls[i].File)
+		ls[i].File = filepath.Join(dir, ls[i].File)
 	}
 	return ls, nil
 }
 
 func writeLayers(dir string, how compression, contents []content) error {
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // nothing in it is private
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	ls := make(layers, len(contents))
@@ -123,12 +127,12 @@ func writeLayers(dir string, how compression, contents []content) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, index), body, 0o644) //nolint:gosec // nothing in it is private
+	return os.WriteFile(filepath.Join(dir, index), body, 0o644)
 }
 
 // writeBlob writes one layer and hashes it on both sides of the compressor.
 func writeBlob(file string, how compression, write content) (b blob, err error) {
-	out, err := os.Create(file) //nolint:gosec // a file of ours
+	out, err := os.Create(file)
 	if err != nil {
 		return blob{}, err
 	}
@@ -139,7 +143,7 @@ func writeBlob(file string, how compression, write content) (b blob, err error) 
 		return blob{}, err
 	}
 	raw := newMeter(z)
-	if err := write.to(raw); err != nil {
+	if err := write.withParents().to(raw); err != nil {
 		return blob{}, err
 	}
 	if err := z.Close(); err != nil {
@@ -185,6 +189,14 @@ func (m *meter) Write(p []byte) (int, error) {
 
 func (m *meter) digest() v1.Hash {
 	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(m.sum.Sum(nil))}
+}
+
+// bytes is what has to be fetched.
+func (ls layers) bytes() (n int64) {
+	for _, l := range ls {
+		n += l.Bytes
+	}
+	return n
 }
 
 // image stacks the layers.

@@ -77,15 +77,16 @@ func five(ctx context.Context) (layers, error) {
 func beside(base, tools string) content {
 	const newer = "usr/share/perl/"
 	return func(w *tar.Writer) error {
-		had := map[string]bool{}
+		had, again := map[string]bool{}, map[string]bool{}
 		note := func(hdr *tar.Header) bool { had[hdr.Name] = true; return false }
 		if err := archive(base).filter(note)(tar.NewWriter(io.Discard)); err != nil {
 			return err
 		}
 		return tree("", tools).filter(func(hdr *tar.Header) bool {
-			if !merged(hdr) {
+			if !merged(hdr) || again[hdr.Name] {
 				return false
 			}
+			again[hdr.Name] = true
 			return hdr.Typeflag == tar.TypeDir || !had[hdr.Name] || strings.HasPrefix(hdr.Name, newer)
 		})(w)
 	}
@@ -136,10 +137,11 @@ func zstandard(from layers) (layers, error) {
 	})
 }
 
-// fat returns the same tree in one layer.
+// fat returns the same tree in one layer, but for the application.
 func fat(from layers) (layers, error) {
 	return cachedLayers("bench-fat", from.digests(), likeDocker, func() ([]content, error) {
-		img, err := from.image()
+		top := len(from) - 1
+		img, err := from[:top].image()
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +149,7 @@ func fat(from layers) (layers, error) {
 			flat := mutate.Extract(img)
 			defer flat.Close()
 			return copyArchive(w, flat, named)
-		}}, nil
+		}, from[top].entries()}, nil
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 )
 
 // lap is one run of one tool: a disk that is empty, an image, and a log.
@@ -24,7 +25,7 @@ func (l lap) root() string { return filepath.Join(l.dir, "root") }
 // mkdir makes a further directory on the disk.
 func (l lap) mkdir(name string) (string, error) {
 	dir := filepath.Join(l.dir, name)
-	return dir, os.Mkdir(dir, 0o755) //nolint:gosec // nothing in it is private
+	return dir, os.Mkdir(dir, 0o755)
 }
 
 // contestant is a tool with what it is told to do.
@@ -70,8 +71,8 @@ func (l lap) shell(ctx context.Context, script string, args ...string) (usage, e
 // it, if set.
 func (b *bench) on(ctx context.Context, s scenario, c contestant, see func(l lap, u usage) error) (u usage, err error) {
 	b.disks++
-	at := filepath.Join(b.dir, fmt.Sprintf("disk%d", b.disks))
-	d, err := newDisk(ctx, at, diskBytes)
+	at := filepath.Join(b.disksDir(), strconv.Itoa(b.disks))
+	d, err := newDisk(ctx, at, cmp.Or(s.diskBytes, diskBytes))
 	if err != nil {
 		return usage{}, err
 	}
@@ -80,7 +81,7 @@ func (b *bench) on(ctx context.Context, s scenario, c contestant, see func(l lap
 			err = removeErr
 		}
 	}()
-	log, err := os.Create(filepath.Join(b.dir, "log")) //nolint:gosec // a file of ours
+	log, err := os.Create(filepath.Join(b.dir, "log"))
 	if err != nil {
 		return usage{}, err
 	}

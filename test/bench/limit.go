@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -30,7 +31,9 @@ func (l limits) proxy(target string) (address string, stop func() error, err err
 	go func() { ended <- server.Serve(listener) }()
 	return listener.Addr().String(), func() error {
 		err := server.Close()
-		<-ended // It says that it was closed.
+		if served := <-ended; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
 		return err
 	}, nil
 }

@@ -18,9 +18,9 @@ func (b *bench) machine(ctx context.Context) string {
 		fmt.Sprintf("Measured on %s, at commit %s, %d rounds.", time.Now().UTC().Format(time.DateOnly), version(ctx, "git", "describe", "--always", "--dirty"), b.rounds),
 		"",
 		fmt.Sprintf("* %d CPUs: %s; %s; Linux %s; %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name"), memoryOf(), kernel(), runtime.Version()),
-		"* every run on a new ext4, on a loop device; the registry (CNCF distribution, Debian's docker-registry) on loopback, on the same CPUs, its blobs in the page cache",
+		"* every run on a new ext4, on a loop device whose file lies in memory; the registry (CNCF distribution, Debian's docker-registry) on loopback, on the same CPUs, its blobs in the page cache",
 	}
-	if !b.scale {
+	if !b.growth {
 		lines = append(lines,
 			fmt.Sprintf("* crane %s, umoci %s, containerd %s, built by the same Go; Debian's %s, %s, Docker %s",
 				craneVersion, umociVersion, containerdVersion, version(ctx, "skopeo", "--version"), version(ctx, "podman", "--version"), version(ctx, "dockerd", "--version")),
@@ -31,7 +31,7 @@ func (b *bench) machine(ctx context.Context) string {
 
 // field returns a value of a file of /proc.
 func field(file, name string) string {
-	f, err := os.Open(file) //nolint:gosec // a file of the kernel
+	f, err := os.Open(file)
 	if err != nil {
 		return err.Error()
 	}
@@ -63,12 +63,11 @@ func kernel() string {
 
 // describe says how large layers are.
 func (ls layers) describe() string {
-	var packed, raw int64
+	var raw int64
 	var each []string
 	for _, l := range ls {
-		packed += l.Bytes
 		raw += l.Raw
 		each = append(each, fmt.Sprintf("%.1f", float64(l.Bytes)/1e6))
 	}
-	return fmt.Sprintf("%.0f MB compressed (%s), %.0f MB unpacked", float64(packed)/1e6, strings.Join(each, ", "), float64(raw)/1e6)
+	return fmt.Sprintf("%.0f MB compressed (%s), %.0f MB unpacked", float64(ls.bytes())/1e6, strings.Join(each, ", "), float64(raw)/1e6)
 }

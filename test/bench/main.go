@@ -46,7 +46,7 @@ func dispatch(ctx context.Context, args []string) error {
 	flag.BoolVar(&b.quick, "quick", false, "only the main scenarios")
 	flag.StringVar(&b.page, "docs", "", "replace the figures of this `page` instead of printing them")
 	flag.StringVar(&b.serve, "serve", "", "only serve the images, at this `address`, until a signal")
-	flag.BoolVar(&b.scale, "scale", false, "measure how the cost grows with layers, files and bytes")
+	flag.BoolVar(&b.growth, "growth", false, "measure how the cost grows with layers, files and bytes")
 	only := flag.String("only", "", "only the scenarios of this comma-separated `list`")
 	flag.Parse()
 	if *only != "" {

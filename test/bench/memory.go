@@ -150,7 +150,6 @@ func (l leaf) create(dir int) error {
 		}
 	}
 	// futimens(3), which package unix has no function for.
-	//nolint:gosec // the pointer is to a live array of the size that the call reads
 	if _, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0); errno != 0 {
 		return errno
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -87,7 +88,7 @@ func (t *table) trees(found laid) {
 		name  string
 		facts treeFacts
 	}{{"allowlist", found.allow}, {"whole image", found.whole}} {
-		t.row(tree.name, fmt.Sprint(tree.facts.paths), fmt.Sprint(tree.facts.content), fmt.Sprint(tree.facts.elsewhere))
+		t.row(tree.name, strconv.Itoa(tree.facts.paths), strconv.FormatInt(tree.facts.content, 10), strconv.FormatInt(tree.facts.elsewhere, 10))
 	}
 }
 
@@ -139,7 +140,7 @@ func marks(section string) (begin, end string) {
 
 // replaceSection puts new figures into a page.
 func replaceSection(page, section, figures string) error {
-	body, err := os.ReadFile(page) //nolint:gosec // the page that was asked for
+	body, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
@@ -149,5 +150,5 @@ func replaceSection(page, section, figures string) error {
 	if !ok || !found {
 		return fmt.Errorf("%s has no lines %q and %q", page, begin, end)
 	}
-	return os.WriteFile(page, []byte(before+begin+"\n"+figures+"\n"+end+after), 0o644) //nolint:gosec // a page of documentation
+	return os.WriteFile(page, []byte(before+begin+"\n"+figures+"\n"+end+after), 0o644)
 }

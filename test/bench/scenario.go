@@ -14,6 +14,7 @@ type scenario struct {
 	tag         string // of the image
 	host        string // of the registry, if it is not the plain one
 	cpus        string // as for taskset --cpu-list; empty for all
+	diskBytes   int64  // of the disks, if not as usual
 	contestants []contestant
 }
 

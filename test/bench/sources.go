@@ -42,7 +42,7 @@ func debianBase(ctx context.Context) (string, error) {
 	key := append([]string{suite, basePackages, runtime.GOARCH}, debianSources()...)
 	return cached("base", key, func(path string) error {
 		args := []string{"--quiet", "--variant=minbase", "--format=tar", "--include=" + basePackages, suite, path}
-		return run(exec.CommandContext(ctx, "mmdebstrap", append(args, debianSources()...)...)) //nolint:gosec // our own arguments
+		return run(exec.CommandContext(ctx, "mmdebstrap", append(args, debianSources()...)...))
 	})
 }
 
@@ -57,7 +57,7 @@ func debianTools(ctx context.Context) (string, error) {
 	key := append([]string{suite, packages}, debianSources()...)
 	return cached("bench-tools", key, func(path string) error {
 		args := []string{"--quiet", "--variant=extract", "--format=directory", "--include=" + packages, suite, path}
-		return run(exec.CommandContext(ctx, "mmdebstrap", append(args, debianSources()...)...)) //nolint:gosec // our own arguments
+		return run(exec.CommandContext(ctx, "mmdebstrap", append(args, debianSources()...)...))
 	})
 }
 
@@ -75,14 +75,14 @@ func nodeProgram(ctx context.Context) (string, error) {
 
 func npmInstall(ctx context.Context, path string, packages ...string) error {
 	args := []string{"install", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=dev", "--prefix", path}
-	return run(exec.CommandContext(ctx, "npm", append(args, packages...)...)) //nolint:gosec // our own arguments
+	return run(exec.CommandContext(ctx, "npm", append(args, packages...)...))
 }
 
 // sitePackages returns a directory as "pip install" fills site-packages.
 func sitePackages(ctx context.Context) (string, error) {
 	return cached("bench-site", pythonPackages(), func(path string) error {
 		args := slices.Concat([]string{"-m", "pip", "install", "--quiet", "--no-compile", "--target", path}, pythonPackages())
-		return run(exec.CommandContext(ctx, "python3", args...)) //nolint:gosec // our own arguments
+		return run(exec.CommandContext(ctx, "python3", args...))
 	})
 }
 

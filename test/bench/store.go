@@ -31,7 +31,7 @@ func startStore(ctx context.Context, dir, address string) (*store, error) {
 	if err := os.WriteFile(config, []byte(body), 0o600); err != nil {
 		return nil, err
 	}
-	d, err := startDaemon(filepath.Join(dir, "log"), exec.CommandContext(context.WithoutCancel(ctx), "docker-registry", "serve", config)) //nolint:gosec // our own arguments
+	d, err := startDaemon(filepath.Join(dir, "log"), exec.CommandContext(context.WithoutCancel(ctx), "docker-registry", "serve", config))
 	if err != nil {
 		return nil, err
 	}

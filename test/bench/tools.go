@@ -23,15 +23,15 @@ func (b *bench) craneTar() contestant {
 	}}
 }
 
-// seed is the pipeline that the runner replaced: everything into a staging
+// craneCopy is the pipeline that the runner replaced: everything into a staging
 // directory, and a copy of what is allowed.
-func (b *bench) seed() contestant {
+func (b *bench) craneCopy() contestant {
 	const script = `"$1" export "$2" - | tar xf - -C "$3"
 cd "$3"
 taken=()
 for p in $5; do if [ -e "$p" ]; then taken+=("$p"); fi; done
 cp -a --parents "${taken[@]}" "$4"`
-	return contestant{name: seedName, run: func(ctx context.Context, l lap) (usage, error) {
+	return contestant{name: craneCopyName, run: func(ctx context.Context, l lap) (usage, error) {
 		staging, err := l.mkdir("staging")
 		if err != nil {
 			return usage{}, err
@@ -50,12 +50,14 @@ func allowed() string {
 	return strings.ReplaceAll(strings.TrimPrefix(list.String(), "/"), ":/", " ")
 }
 
-// skopeoUmoci copies the image to the disk and unpacks it from there.
-func (b *bench) skopeoUmoci() contestant {
+// skopeoUmoci copies the image to the disk and unpacks it from there: as a
+// bundle, which is what most people do with it, or as a bare tree.
+func (b *bench) skopeoUmoci(name string, unpack ...string) contestant {
 	const script = `skopeo --insecure-policy copy --quiet --src-tls-verify=false "docker://$2" "oci:$3:latest"
-exec "$1" raw unpack --image "$3:latest" "$4"`
-	return contestant{name: skopeoName, run: func(ctx context.Context, l lap) (usage, error) {
-		return l.shell(ctx, script, b.peers.umoci, l.ref, filepath.Join(l.dir, "oci"), l.root())
+exec "$1" "${@:5}" --image "$3:latest" "$4"`
+	return contestant{name: name, run: func(ctx context.Context, l lap) (usage, error) {
+		args := []string{b.peers.umoci, l.ref, filepath.Join(l.dir, "oci"), filepath.Join(l.dir, "unpacked")}
+		return l.shell(ctx, script, append(args, unpack...)...)
 	}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -63,9 +64,9 @@ const answerFD = 3
 // measuring is the measuring process.
 func measuring(args []string) error {
 	syscall.CloseOnExec(answerFD)
-	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // what our own parent says; it kills us both
+	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // what our own parent says; it kills us both
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	// Only the death of a thread is told, but the main one lives until the end.
+	runtime.LockOSThread() // It is the death of a thread that the child hears of.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -111,5 +112,5 @@ func passedBytes(pid int) (int64, error) {
 
 // command is a program of this machine, or one of ours.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, name, args...) //nolint:gosec // all our own
+	return exec.CommandContext(ctx, name, args...)
 }
