@@ -65,7 +65,7 @@ func fromElsewhere() []string {
 		"dial tcp", "lookup", "on", "no such host", "connect", "connection refused",
 		"http", "server gave HTTP response to HTTPS client", "tls", "failed to verify certificate", "x509", "certificate signed by unknown authority",
 		"write", "no space left on device", "read-only file system", "permission denied",
-		"operation not permitted", "Not Found", "SIGTERM",
+		"operation not permitted", "Not Found", "Service Unavailable", "SIGTERM",
 	}
 }
 

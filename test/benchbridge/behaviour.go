@@ -7,13 +7,21 @@ import (
 	"strings"
 )
 
-// behaviour measures what happens beside calls, and shows it as one table.
-func (l *lab) behaviour(ctx context.Context) (string, error) {
-	t := newTable(append([]string{"", "must reach"}, l.names()...)...)
-	for _, trial := range []struct {
-		name, must string
-		measure    func(context.Context, gateway) (string, error)
-	}{
+// trial is something that a gateway should do well beside carrying calls.
+type trial struct {
+	name, must string
+	run        func(context.Context, gateway) (finding, error)
+}
+
+// finding is what came of a trial.
+type finding struct {
+	text string
+	// good says that it is what must be.
+	good bool
+}
+
+func (l *lab) trials() []trial {
+	return []trial{
 		{"memory (PSS), idle", "<= 12 MB", l.idleMemory},
 		{"memory (PSS), each session", "<= 0.2 MB", l.sessionMemory},
 		{"crash during a call, error at the client", "< 200 ms", l.crash},
@@ -22,15 +30,21 @@ func (l *lab) behaviour(ctx context.Context) (string, error) {
 		{"TERM with a server that ignores it", "<= twice the grace (4 s), exit code 0, nothing left", l.termStubborn},
 		{"two SSE clients, 20 calls each: foreign answers", "0", l.foreign},
 		{"byte for byte, and the session lives", "all", l.faithful},
-	} {
+	}
+}
+
+// behaviour puts all gateways to all trials, and shows that as one table.
+func (l *lab) behaviour(ctx context.Context) (string, error) {
+	t := newTable(append([]string{"", "must reach"}, l.names()...)...)
+	for _, trial := range l.trials() {
 		cells := []string{trial.name, trial.must}
 		for _, g := range l.gateways {
 			l.say("%s: %s", trial.name, g.name)
-			cell, err := trial.measure(ctx, g)
+			f, err := trial.run(ctx, g)
 			if err != nil {
 				return "", fmt.Errorf("%s, %s: %w", g.name, trial.name, err)
 			}
-			cells = append(cells, cell)
+			cells = append(cells, f.text)
 		}
 		t.row(cells...)
 	}
@@ -58,10 +72,10 @@ func (in *instance) openMany(ctx context.Context, n int) ([]*session, error) {
 }
 
 // with runs a gateway for something that is done with it.
-func (l *lab) with(ctx context.Context, g gateway, use func(*instance) (string, error), server ...string) (cell string, err error) {
+func with[T any](ctx context.Context, l *lab, g gateway, use func(*instance) (T, error), server ...string) (result T, err error) {
 	in, err := l.start(ctx, g, server...)
 	if err != nil {
-		return "", err
+		return result, err
 	}
 	defer func() { err = errors.Join(err, in.kill()) }()
 	return use(in)

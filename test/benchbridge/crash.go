@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -16,12 +15,15 @@ const (
 	crashTime = 10 * time.Second
 )
 
+// maxCrash is the goal.
+const maxCrash = 200 * time.Millisecond
+
 // crash measures how long a client waits for the error when the server crashes
 // during its call.
-func (l *lab) crash(ctx context.Context, g gateway) (string, error) {
+func (l *lab) crash(ctx context.Context, g gateway) (finding, error) {
 	var took []time.Duration
 	for range crashTries {
-		cell, err := l.with(ctx, g, func(in *instance) (string, error) {
+		bad, err := with(ctx, l, g, func(in *instance) (string, error) {
 			sessions, err := in.openMany(ctx, 1)
 			if err != nil {
 				return "", err
@@ -39,11 +41,14 @@ func (l *lab) crash(ctx context.Context, g gateway) (string, error) {
 			}
 			return "", nil
 		}, l.plain)
-		if err != nil || cell != "" {
-			return cell, err
+		if err != nil || bad != "" {
+			return finding{text: bad}, err
 		}
 	}
-	return fmt.Sprintf("%s, at most %s", millis(median(took)), millis(slices.Max(took))), nil
+	return finding{
+		fmt.Sprintf("%s, at most %s", millis(median(took)), millis(slices.Max(took))),
+		slices.Max(took) < maxCrash,
+	}, nil
 }
 
 // The cycles: ours, and fewer for those that leave much behind.
@@ -54,33 +59,32 @@ const (
 
 // cycles counts what is left after sessions whose servers crashed, and whose
 // clients went away.
-func (l *lab) cycles(ctx context.Context, g gateway) (string, error) {
+func (l *lab) cycles(ctx context.Context, g gateway) (finding, error) {
 	n := otherCycles
 	if g.name == ours {
 		n = ourCycles
 	}
-	return l.with(ctx, g, func(in *instance) (string, error) {
+	return with(ctx, l, g, func(in *instance) (finding, error) {
 		if err := in.cycle(ctx); err != nil {
-			return "no answer after the first crash", nil //nolint:nilerr // that is the finding
+			return finding{text: "no answer to the first crash"}, nil //nolint:nilerr // that is the finding
 		}
 		before, err := in.holds()
 		if err != nil {
-			return "", err
+			return finding{}, err
 		}
 		for i := range n {
 			if err := in.cycle(ctx); err != nil {
-				return fmt.Sprintf("no answer after %d crashes: %v", i+1, err), nil
+				return finding{text: fmt.Sprintf("no answer after crash %d: %v", i+1, err)}, nil
 			}
 		}
 		after, err := in.holds()
 		for end := time.Now().Add(settleTime); err == nil && after != before && time.Now().Before(end); {
 			after, err = in.holds()
 		}
-		var left []string
-		for i, what := range []string{"processes", "descriptors"} {
-			left = append(left, fmt.Sprintf("%d %s", after[i]-before[i], what))
-		}
-		return fmt.Sprintf("%d: %s", n, strings.Join(left, ", ")), err
+		return finding{
+			fmt.Sprintf("%d: %d processes, %d descriptors", n, after[0]-before[0], after[1]-before[1]),
+			after[0] <= before[0] && after[1] <= before[1],
+		}, err
 	}, l.plain)
 }
 

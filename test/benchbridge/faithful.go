@@ -34,38 +34,43 @@ func errands() []errand {
 
 // faithful says which requests and answers come through as they are, after
 // which the session still answers. Each has a gateway of its own.
-func (l *lab) faithful(ctx context.Context, g gateway) (string, error) {
+func (l *lab) faithful(ctx context.Context, g gateway) (finding, error) {
 	all := errands()
 	var failed []string
 	for _, e := range all {
-		cell, err := l.with(ctx, g, func(in *instance) (string, error) {
+		bad, err := with(ctx, l, g, func(in *instance) (string, error) {
 			ctx, cancel := context.WithTimeout(ctx, faithTime)
 			defer cancel()
 			s, err := in.open(ctx)
 			if err != nil {
 				return "", err
 			}
-			got, err := s.ask(ctx, e.request)
-			switch {
-			case err != nil:
-				return e.name + " (no answer)", nil
-			case string(got) != e.answer:
-				return e.name + " (changed)", nil
-			}
-			if _, err := s.ask(ctx, call("3", "echo", `{"message":"hello"}`)); err != nil {
-				return e.name + " (the last one)", nil
-			}
-			return "", nil
+			return s.run(ctx, e), nil
 		}, l.plain)
 		if err != nil {
-			return "", err
+			return finding{}, err
 		}
-		if cell != "" {
-			failed = append(failed, cell)
+		if bad != "" {
+			failed = append(failed, bad)
 		}
 	}
 	if len(failed) == 0 {
-		return fmt.Sprintf("all %d", len(all)), nil
+		return finding{fmt.Sprintf("all %d", len(all)), true}, nil
 	}
-	return fmt.Sprintf("%d of %d; not: %s", len(all)-len(failed), len(all), strings.Join(failed, ", ")), nil
+	return finding{text: fmt.Sprintf("%d of %d; not: %s", len(all)-len(failed), len(all), strings.Join(failed, ", "))}, nil
+}
+
+// run says what is wrong with the answer to a request; empty if nothing is.
+func (s *session) run(ctx context.Context, e errand) string {
+	got, err := s.ask(ctx, e.request)
+	if err != nil {
+		return e.name + " (no answer)"
+	}
+	if string(got) != e.answer {
+		return e.name + " (changed)"
+	}
+	if _, err := s.ask(ctx, call("3", "echo", `{"message":"hello"}`)); err != nil {
+		return e.name + " (the last one)"
+	}
+	return ""
 }

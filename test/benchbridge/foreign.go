@@ -25,14 +25,14 @@ type sseClient struct {
 }
 
 // foreign counts the answers that a client gets to the calls of another.
-func (l *lab) foreign(ctx context.Context, g gateway) (cell string, err error) {
+func (l *lab) foreign(ctx context.Context, g gateway) (f finding, err error) {
 	argv := g.sse
 	if argv == nil {
 		argv = g.argv
 	}
 	in, err := l.startAs(ctx, g, argv, l.plain)
 	if err != nil {
-		return "", err
+		return f, err
 	}
 	defer func() { err = errors.Join(err, in.kill()) }()
 	ctx, cancel := context.WithTimeout(ctx, startTime)
@@ -41,14 +41,14 @@ func (l *lab) foreign(ctx context.Context, g gateway) (cell string, err error) {
 	for _, name := range []string{"first", "second"} {
 		c, err := in.connect(ctx, name)
 		if err != nil {
-			return fmt.Sprintf("the %s client gets no session: %v", name, err), nil
+			return finding{text: fmt.Sprintf("the %s client gets no session: %v", name, err)}, nil
 		}
 		clients = append(clients, c)
 	}
 	for i := range sseCalls {
 		for _, c := range clients {
 			if err := c.send(ctx, call(strconv.Itoa(i+1), "echo", `{"message":"`+c.name+`"}`)); err != nil {
-				return "", err
+				return f, err
 			}
 		}
 	}
@@ -57,7 +57,8 @@ func (l *lab) foreign(ctx context.Context, g gateway) (cell string, err error) {
 		a, b := c.count()
 		own, others = own+a, others+b
 	}
-	return fmt.Sprintf("%d, and %d of %d own", others, own, len(clients)*sseCalls), nil
+	all := len(clients) * sseCalls
+	return finding{fmt.Sprintf("%d, and %d of %d own", others, own, all), others == 0 && own == all}, nil
 }
 
 // connect opens a stream and begins on it.
@@ -111,7 +112,7 @@ func (c *sseClient) send(ctx context.Context, message string) error {
 	return nil
 }
 
-// count reads what comes until nothing more does.
+// count reads what comes in time, and closes the stream.
 func (c *sseClient) count() (own, foreign int) {
 	timer := time.AfterFunc(sseTime, func() { _ = c.resp.Body.Close() })
 	defer timer.Stop()

@@ -30,13 +30,17 @@ type gateway struct {
 // ours is the gateway that the others are compared with.
 const ours = "fastmcp-runner"
 
-func allGateways(runner, modules string) []gateway {
+func ownGateway(runner string) gateway {
+	return gateway{name: ours, argv: func(_ string, server []string) []string {
+		return append([]string{runner, "bridge", "--"}, server...)
+	}}
+}
+
+// otherGateways are those whose modules are in a directory.
+func otherGateways(modules string) []gateway {
 	super := filepath.Join(modules, "supergateway", "dist", "index.js")
 	proxy := filepath.Join(modules, ".bin", "mcp-proxy")
 	return []gateway{
-		{name: ours, argv: func(_ string, server []string) []string {
-			return append([]string{runner, "bridge", "--"}, server...)
-		}},
 		{name: "supergateway", argv: func(port string, server []string) []string {
 			return []string{"node", super, "--stdio", strings.Join(server, " "), "--outputTransport", "streamableHttp", "--stateful", "--port", port}
 		}, sse: func(port string, server []string) []string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,15 +28,12 @@ type lab struct {
 	gateways []gateway
 	plain    string // the paths of the servers
 	sdk      string
-	machine  string // what it is, as a sentence
 }
 
-func newLab(ctx context.Context, o options, log io.Writer) (*lab, error) {
-	runner, err := filepath.Abs(o.runner)
-	if err != nil {
-		return nil, err
-	}
-	modules, err := install(ctx, o.cache, log)
+// newLab returns a lab with our own gateway and its servers. Its owner must
+// close it.
+func newLab(ctx context.Context, runner string, log io.Writer) (*lab, error) {
+	runner, err := filepath.Abs(runner)
 	if err != nil {
 		return nil, err
 	}
@@ -43,20 +41,27 @@ func newLab(ctx context.Context, o options, log io.Writer) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir: dir, log: log, gateways: allGateways(runner, modules)}
+	l := &lab{dir: dir, log: log, gateways: []gateway{ownGateway(runner)}}
 	for _, server := range []struct {
 		name string
 		path *string
 	}{{"plain", &l.plain}, {"sdk", &l.sdk}} {
 		*server.path = filepath.Join(dir, server.name)
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", *server.path, "./test/benchbridge/"+server.name) //nolint:gosec // G204: two constants
-		build.Env = append(build.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("cannot build the server %s: %w\n%s", server.name, err, out)
+		if err := build(ctx, "test/benchbridge/"+server.name, *server.path); err != nil {
+			return nil, errors.Join(err, l.close())
 		}
 	}
-	l.machine, err = describe(ctx)
-	return l, err
+	return l, nil
+}
+
+// build compiles a program of this module.
+func build(ctx context.Context, pkg, path string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/drengskapur/fastmcp-runner/"+pkg) //nolint:gosec // G204: constants
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build %s: %w\n%s", pkg, err, out)
+	}
+	return nil
 }
 
 // names are those of the gateways.
@@ -99,22 +104,23 @@ func install(ctx context.Context, cache string, log io.Writer) (string, error) {
 }
 
 // describe says in a sentence what was measured, and on which machine.
-func describe(ctx context.Context) (string, error) {
+func describe(ctx context.Context, text io.Writer) error {
 	node, err := exec.CommandContext(ctx, "node", "--version").Output()
 	if err != nil {
-		return "", fmt.Errorf("cannot run node: %w", err)
+		return fmt.Errorf("cannot run node: %w", err)
 	}
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, model, _ := strings.Cut(string(info), "model name\t: ")
 	model, _, _ = strings.Cut(model, "\n")
 	var kernel unix.Utsname
 	if err := unix.Uname(&kernel); err != nil {
-		return "", err
+		return err
 	}
-	return fmt.Sprintf("Measured on %s by supergateway %s (`--stateful`), mcp-proxy %s, Node %s, %s, on a machine with %d CPUs (%s), Linux %s.",
+	_, err = fmt.Fprintf(text, "Measured on %s beside supergateway %s (`--stateful`) and mcp-proxy %s, with Node %s and %s,\non a machine with %d CPUs (%s), Linux %s.\n",
 		time.Now().UTC().Format("2006-01-02"), supergatewayVersion, mcpProxyVersion, strings.TrimSpace(string(node)),
-		runtime.Version(), runtime.NumCPU(), model, unix.ByteSliceToString(kernel.Release[:])), nil
+		runtime.Version(), runtime.NumCPU(), model, unix.ByteSliceToString(kernel.Release[:]))
+	return err
 }

@@ -44,7 +44,7 @@ type options struct {
 }
 
 func run(ctx context.Context, o options, out, log io.Writer) (err error) {
-	l, err := newLab(ctx, o, log)
+	l, err := newLab(ctx, o.runner, log)
 	if err != nil {
 		return err
 	}
@@ -52,8 +52,16 @@ func run(ctx context.Context, o options, out, log io.Writer) (err error) {
 	if o.soak > 0 {
 		return l.soak(ctx, o.soak, out)
 	}
+	modules, err := install(ctx, o.cache, log)
+	if err != nil {
+		return err
+	}
+	l.gateways = append(l.gateways, otherGateways(modules)...)
 	var text strings.Builder
-	fmt.Fprintln(&text, l.machine)
+	text.WriteString("\n")
+	if err := describe(ctx, &text); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		name    string
 		measure func(context.Context) (string, error)

@@ -12,38 +12,45 @@ const (
 	memorySessions = 20
 	// settleTime is how long a gateway gets to come to rest.
 	settleTime = time.Second
+	// maxIdleMemory and maxSessionMemory are the goals, in bytes.
+	maxIdleMemory    = 12_000_000
+	maxSessionMemory = 200_000
 )
 
-func megabytes(kib int) string { return fmt.Sprintf("%.2f MB", float64(kib)*1024/1e6) }
+// memory is an amount of memory in KiB.
+type memory int
+
+func (m memory) bytes() int { return int(m) << 10 }
+
+func (m memory) String() string { return fmt.Sprintf("%.2f MB", float64(m.bytes())/1e6) }
 
 // idleMemory measures a gateway that has nothing to do.
-func (l *lab) idleMemory(ctx context.Context, g gateway) (string, error) {
-	return l.with(ctx, g, func(in *instance) (string, error) {
-		kib, err := l.restingMemory(in)
-		return megabytes(kib), err
-	}, l.plain)
+func (l *lab) idleMemory(ctx context.Context, g gateway) (finding, error) {
+	m, err := with(ctx, l, g, l.restingMemory, l.plain)
+	return finding{m.String(), m.bytes() <= maxIdleMemory}, err
 }
 
 // sessionMemory measures what sessions add that have been used and rest.
-func (l *lab) sessionMemory(ctx context.Context, g gateway) (string, error) {
-	return l.with(ctx, g, func(in *instance) (string, error) {
+func (l *lab) sessionMemory(ctx context.Context, g gateway) (finding, error) {
+	m, err := with(ctx, l, g, func(in *instance) (memory, error) {
 		// The first one has costs that the others share.
 		if _, err := in.openMany(ctx, 1); err != nil {
-			return "", err
+			return 0, err
 		}
 		before, err := l.restingMemory(in)
 		if err != nil {
-			return "", err
+			return 0, err
 		}
 		if _, err := in.openMany(ctx, memorySessions); err != nil {
-			return "", err
+			return 0, err
 		}
 		after, err := l.restingMemory(in)
-		return megabytes((after - before) / memorySessions), err
+		return (after - before) / memorySessions, err
 	}, l.plain)
+	return finding{m.String(), m.bytes() <= maxSessionMemory}, err
 }
 
-func (l *lab) restingMemory(in *instance) (int, error) {
+func (l *lab) restingMemory(in *instance) (memory, error) {
 	time.Sleep(settleTime)
 	own, _, err := l.split(in)
 	if err != nil {

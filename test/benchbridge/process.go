@@ -55,16 +55,16 @@ func (l *lab) split(in *instance) (own, servers []int, err error) {
 }
 
 // pss returns how much memory processes have, with what they share divided
-// among those that share it, in KiB.
-func pss(pids []int) (int, error) {
-	total := 0
+// among those that share it.
+func pss(pids []int) (memory, error) {
+	var total memory
 	for _, pid := range pids {
 		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
 			return 0, err
 		}
 		_, rest, _ := strings.Cut(string(rollup), "\nPss:")
-		var kib int
+		var kib memory
 		if _, err := fmt.Sscan(rest, &kib); err != nil {
 			return 0, fmt.Errorf("cannot read the PSS of process %d: %w", pid, err)
 		}

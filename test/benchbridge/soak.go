@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +30,7 @@ const (
 // soak loads our own gateway with clients of all kinds, of which many go
 // without a word, and fails unless it ends by holding what it held before.
 func (l *lab) soak(ctx context.Context, duration time.Duration, out io.Writer) (err error) {
-	own := l.gateways[slices.IndexFunc(l.gateways, func(g gateway) bool { return g.name == ours })]
+	own := l.gateways[0]
 	own.environ = []string{"RUNNER_METRICS=on", "RUNNER_MAX_SESSIONS=64", "RUNNER_IDLE_TIMEOUT=" + soakIdle.String()}
 	in, err := l.start(ctx, own, l.plain)
 	if err != nil {
@@ -69,12 +68,12 @@ func (l *lab) soak(ctx context.Context, duration time.Duration, out io.Writer) (
 // holding is what a gateway holds.
 type holding struct {
 	sessions, goroutines, descriptors, processes int
-	memory                                       int // PSS in KiB
+	memory                                       memory
 }
 
 func (h holding) String() string {
 	return fmt.Sprintf("%d sessions, %d goroutines, %d descriptors, %d processes, %s",
-		h.sessions, h.goroutines, h.descriptors, h.processes, megabytes(h.memory))
+		h.sessions, h.goroutines, h.descriptors, h.processes, h.memory)
 }
 
 func (h holding) exceeds(before holding) error {

@@ -285,25 +285,55 @@ func checkStdio(t *testing.T, got report, fromRoot, hasParent bool) {
 	}
 }
 
-func TestTheHealthOfAStdioServerDuringASlowPull(t *testing.T) {
+func TestAStdioServerIsThereDuringASlowPull(t *testing.T) {
 	t.Parallel()
 	l := openLab(t)
 	img := must(t, l.greeter)
 	l.store.push(t, "stdio/slow:1", img)
-	layer, gate := isLayer(t, img), make(chan struct{})
-	f := &front{hold: func(r *http.Request) bool {
-		if layer(r) {
-			select {
-			case <-gate:
-			case <-r.Context().Done():
-			}
-		}
-		return false
-	}}
-	f.open(t, l.store)
+	// A start period of 0 would mean the image's own.
 	quick := []string{"--health-interval=250ms", "--health-start-period=1ms", "--health-retries=1"}
-	c := l.run(t, asStdio(start{image: f.ref("stdio/slow:1"), args: quick}))
-	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
+	for name, s := range map[string]start{
+		"as root": {},
+		"with a parent, in a user namespace": {
+			env:  []string{"RUNNER_MODE=rootfs"},
+			args: []string{"--user=1000:1000", "--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			layer, gate := isLayer(t, img), make(chan struct{})
+			f := &front{hold: func(r *http.Request) bool {
+				if layer(r) {
+					select {
+					case <-gate:
+					case <-r.Context().Done():
+					}
+				}
+				return false
+			}}
+			f.open(t, l.store)
+			s.image, s.args = f.ref("stdio/slow:1"), append(s.args, quick...)
+			c := l.run(t, asStdio(s))
+			c.checkPulling()
+			c.waitHealth("unhealthy")
+			early := make(chan string, 1)
+			go func() {
+				early <- c.converse(c.streamable(), &mcp.CallToolParams{Name: "greet", Arguments: map[string]any{"name": "Ada"}}).Answer
+			}()
+			close(gate)
+			if got := <-early; got != `{"text":"Hello, Ada!"}` {
+				t.Errorf("a client that came during the pull got %q", got)
+			}
+			c.waitHealth("healthy")
+			c.stopBridge()
+		})
+	}
+}
+
+// checkPulling waits for the pull and checks what is told of it.
+func (c *container) checkPulling() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), answerTimeout)
 	defer cancel()
 	err := poll(ctx, func(context.Context) error {
 		status, _, body, err := c.respond(http.MethodGet, "/health", "")
@@ -313,24 +343,13 @@ func TestTheHealthOfAStdioServerDuringASlowPull(t *testing.T) {
 		return err
 	})
 	if err != nil {
-		t.Errorf("during the pull %v", err)
+		c.t.Errorf("during the pull %v", err)
 	}
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		if status, _, _, err := c.respond(method, "/", ""); err != nil || status != http.StatusOK {
-			t.Errorf("during the pull %s / is %d, %v", method, status, err)
+			c.t.Errorf("during the pull %s / is %d, %v", method, status, err)
 		}
 	}
-	c.waitHealth("unhealthy")
-	answered := make(chan string, 1)
-	go func() {
-		talk := c.converse(c.streamable(), &mcp.CallToolParams{Name: "greet", Arguments: map[string]any{"name": "Ada"}})
-		answered <- talk.Answer
-	}()
-	close(gate)
-	if got := <-answered; got != `{"text":"Hello, Ada!"}` {
-		t.Errorf("a client that came during the pull got %q", got)
-	}
-	c.waitHealth("healthy")
 }
 
 func TestSessionsOfAStdioServerSurviveARestart(t *testing.T) {

@@ -1,6 +1,9 @@
 package stdio_test
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -47,6 +50,15 @@ func TestClientsWaitForTheServer(t *testing.T) {
 	s := sell(t, greeter, v1.Config{})
 	r := run(t, s)
 	r.awaitHealth(http.StatusServiceUnavailable, func(h health) bool { return h.Phase == "pulling" })
+	early, err := net.Dial("tcp", "127.0.0.1:"+r.port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	if _, err := fmt.Fprintf(early, "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: application/json, text/event-stream\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(hello), hello); err != nil {
+		t.Fatal(err)
+	}
 	const clients = 5
 	greeted := make(chan error, clients)
 	for range clients {
@@ -71,6 +83,14 @@ func TestClientsWaitForTheServer(t *testing.T) {
 	}
 	if err := <-asked; err != nil {
 		t.Errorf("a health check during the hand-over: %v", err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(early), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Mcp-Session-Id") == "" {
+		t.Errorf("a request that came before there was a server got %s", resp.Status)
 	}
 }
 
