@@ -25,8 +25,6 @@ type Reader struct {
 	last    string   // the name in the last header, for errors about the next
 	current Entry
 	err     error // sticky
-
-	unread Chunk // what Read has begun to deliver
 }
 
 // NewReader returns a Reader of the layer whose compressed form is blob. It
@@ -51,8 +49,6 @@ func (r *Reader) Next() (Entry, error) {
 	if r.err != nil {
 		return Entry{}, r.err
 	}
-	r.unread.Release()
-	r.unread = Chunk{}
 	ent, err := r.next()
 	if err != nil {
 		return Entry{}, r.fail(err)

@@ -90,7 +90,7 @@ func compare(t *testing.T, archive []byte) {
 	}
 }
 
-var archives = flag.Uint64("archives", 3000, "how many random archives are compared")
+var archives = flag.Uint64("archives", 500, "how many random archives are compared")
 
 func TestRandomArchivesAreReadAsByTheStandardLibrary(t *testing.T) {
 	t.Parallel()
