@@ -55,13 +55,9 @@ func TestHostileBodies(t *testing.T) {
 		{"an empty method", call("1", "", "{}"), 400, `not a name`},
 		{"another session's end", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"fastmcp-runner initialize"}}`, 202, ""},
 	} {
-		began := time.Now()
 		got := c.post(tt.body)
 		if got.status != tt.status || !strings.Contains(got.body, tt.answer) {
 			t.Errorf("%s: %d %.300s, want %d %s", tt.name, got.status, got.body, tt.status, tt.answer)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("%s: it took %s", tt.name, took)
 		}
 	}
 	if got := c.wants(http.StatusOK, call("1", "echo", "{}")); got.body != result("1") {
