@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -83,7 +82,9 @@ func Serve(ctx context.Context, listener net.Listener, opts Options) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { p.run(probing) })
 	server := newServer(opts.handler(p), opts.Log)
-	debug.FreeOSMemory() // what the start has needed, because a bridge waits most of the time
+	if err := shed(); err != nil {
+		opts.Log.Debug("Cannot give memory back", "err", err)
+	}
 	failed := make(chan error, 1)
 	tasks.Go(func() { failed <- server.Serve(listener) })
 	var err error
