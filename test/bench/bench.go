@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // bench is what the flags chose, and what all scenarios share.
@@ -53,9 +51,9 @@ func (b *bench) run(ctx context.Context) (err error) {
 		<-ctx.Done()
 		return nil
 	case b.growth:
-		return b.report(ctx, "growth", b.writeGrowth)
+		return b.report(ctx, "bench-growth", b.writeGrowth)
 	}
-	return b.report(ctx, "pull", b.writePull)
+	return b.report(ctx, "bench", b.writePull)
 }
 
 // open starts the registry and fills it.
@@ -106,7 +104,7 @@ func (b *bench) openDisks(ctx context.Context) error {
 	if err := run(command(ctx, "mount", "-t", "tmpfs", "tmpfs", b.disksDir())); err != nil {
 		return err
 	}
-	b.closers = append(b.closers, func() error { return unix.Unmount(b.disksDir(), 0) })
+	b.closers = append(b.closers, func() error { return unmount(b.disksDir()) })
 	return nil
 }
 

@@ -316,7 +316,7 @@ func get(t *testing.T, url, asked string) string {
 
 func TestFiguresReplaceOnlyTheirSection(t *testing.T) {
 	t.Parallel()
-	begin, end := marks("pull")
+	begin, end := marks("bench")
 	page := filepath.Join(t.TempDir(), "page.md")
 	write := func(body string) {
 		if err := os.WriteFile(page, []byte(body), 0o600); err != nil {
@@ -324,7 +324,7 @@ func TestFiguresReplaceOnlyTheirSection(t *testing.T) {
 		}
 	}
 	write("before\n" + begin + "old\n" + end + "after\n")
-	if err := replaceSection(page, "pull", "new"); err != nil {
+	if err := replaceSection(page, "bench", "new"); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(page)
@@ -332,7 +332,7 @@ func TestFiguresReplaceOnlyTheirSection(t *testing.T) {
 		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 	write("no marks\n")
-	if err := replaceSection(page, "pull", "new"); err == nil {
+	if err := replaceSection(page, "bench", "new"); err == nil {
 		t.Error("a page without marks is no error")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,12 +58,22 @@ func (d *disk) remove() error {
 	points, err := mountsBelow(d.dir)
 	errs := []error{err}
 	for _, point := range append(points, d.dir) {
-		errs = append(errs, unix.Unmount(point, 0))
+		errs = append(errs, unmount(point))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return errors.Join(os.Remove(d.dir), os.Remove(d.file))
+}
+
+// unmount waits for a tool that was killed and is still ending.
+func unmount(point string) error {
+	for deadline := time.Now().Add(daemonTimeout); ; time.Sleep(pollInterval) {
+		err := unix.Unmount(point, 0)
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // written returns how many bytes were written to the device, after a sync.

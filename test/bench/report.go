@@ -135,7 +135,7 @@ func (t *table) floor(rounds []floorParts) {
 
 // marks are the lines of a page between which a section's figures stand.
 func marks(section string) (begin, end string) {
-	return "<!-- figures: " + section + " -->\n", "<!-- end of figures: " + section + " -->\n"
+	return "<!-- begin " + section + " -->\n", "<!-- end " + section + " -->\n"
 }
 
 // replaceSection puts new figures into a page.
