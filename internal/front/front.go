@@ -113,7 +113,7 @@ func Serve(ctx context.Context, listener net.Listener, opts Options) error {
 // limit for answers, because streams have no end; the bridge limits each write.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           limitUnread(handler),
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		IdleTimeout:       idleTimeout,
