@@ -14,46 +14,41 @@ import (
 // becomes that of the server by itself.
 func TestThePageFollowsTheStart(t *testing.T) {
 	t.Parallel()
-	for _, l := range []look{desk, {width: phone.width, height: phone.height, dark: true}} {
-		t.Run(l.String(), func(t *testing.T) {
-			t.Parallel()
-			s := newStage(t, page.Options{}, resolving, nil)
-			tb := open(t, s.url, l)
-			tb.holds("weather is starting", "Asking the registry")
-			if value := evaluate[bool](tb, "document.querySelector('progress').hasAttribute('value')"); value {
-				t.Error("the bar shows a value before the size is known")
-			}
-			s.set(page.State{Status: page.Starting, Phase: page.Pulling, Image: image, Read: 10_000_000, Total: 80_000_000}, nil)
-			tb.await("the pull", "document.querySelector('progress').value === 10000000")
-			// A bar that is replaced cannot move smoothly.
-			tb.do(chromedp.Evaluate[chromedp.Void]("window.bar = document.querySelector('progress'); void document.getElementById('client-2').click()"))
-			s.set(page.State{Status: page.Starting, Phase: page.Pulling, Image: image, Read: 60_000_000, Total: 80_000_000}, nil)
-			tb.await("the bar to move", "window.bar.isConnected && window.bar.value === 60000000 && window.bar.position === 0.75")
-			tb.holds("60.0 of 80.0 MB")
-			s.set(launching, nil)
-			tb.await("the start of the server", "document.querySelector('[aria-current=step]').innerText === 'Start'")
-			s.set(serving, weather())
-			tb.await("the server", "document.querySelector('h1').innerText === 'Weather'")
-			tb.holds("Serving", "get_forecast", "version 1.4.0")
-			if title := evaluate[string](tb, "document.title"); title != "Weather · FastMCP Runner" {
-				t.Errorf("the title is %q", title)
-			}
-			if !evaluate[bool](tb, "document.getElementById('client-2').checked") {
-				t.Error("the page has forgotten which client was chosen")
-			}
-			// A server that serves is not asked again, until somebody looks.
-			before := len(tb.asked())
-			s.set(failing, nil)
-			tb.do(chromedp.Evaluate[chromedp.Void]("void document.dispatchEvent(new Event('visibilitychange'))"))
-			tb.await("the failure", "document.querySelector('h1').innerText === 'weather does not start'")
-			tb.holds("No module named 'wheather'")
-			if asked := len(tb.asked()) - before; asked != 1 {
-				t.Errorf("the page was asked for %d times, want once", asked)
-			}
-			s.set(serving, weather())
-			tb.await("the recovery", "document.querySelector('h1').innerText === 'Weather'")
-		})
+	s := newStage(t, page.Options{}, resolving, nil)
+	tb := open(t, s.url, desk)
+	tb.holds("weather is starting", "Asking the registry")
+	if evaluate[bool](tb, "document.querySelector('progress').hasAttribute('value')") {
+		t.Error("the bar shows a value before the size is known")
 	}
+	s.set(page.State{Status: page.Starting, Phase: page.Pulling, Image: image, Read: 10_000_000, Total: 80_000_000}, nil)
+	tb.await("the pull", "document.querySelector('progress').value === 10000000")
+	// A bar that is replaced cannot move smoothly.
+	tb.do(chromedp.Evaluate[chromedp.Void]("window.bar = document.querySelector('progress'); void document.getElementById('client-2').click()"))
+	s.set(page.State{Status: page.Starting, Phase: page.Pulling, Image: image, Read: 60_000_000, Total: 80_000_000}, nil)
+	tb.await("the bar to move", "window.bar.isConnected && window.bar.value === 60000000 && window.bar.position === 0.75")
+	tb.holds("60.0 of 80.0 MB")
+	s.set(launching, nil)
+	tb.await("the start of the server", "document.querySelector('[aria-current=step]').innerText === 'Start'")
+	s.set(serving, weather())
+	tb.await("the server", "document.querySelector('h1').innerText === 'Weather'")
+	tb.holds("Serving", "get_forecast", "version 1.4.0")
+	if title := evaluate[string](tb, "document.title"); title != "Weather · FastMCP Runner" {
+		t.Errorf("the title is %q", title)
+	}
+	if !evaluate[bool](tb, "document.getElementById('client-2').checked") {
+		t.Error("the page has forgotten which client was chosen")
+	}
+	// A server that serves is not asked again, until somebody looks.
+	before := len(tb.asked())
+	s.set(failing, nil)
+	tb.do(chromedp.Evaluate[chromedp.Void]("void document.dispatchEvent(new Event('visibilitychange'))"))
+	tb.await("the failure", "document.querySelector('h1').innerText === 'weather does not start'")
+	tb.holds("No module named 'wheather'")
+	if asked := len(tb.asked()) - before; asked != 1 {
+		t.Errorf("the page was asked for %d times, want once", asked)
+	}
+	s.set(serving, weather())
+	tb.await("the recovery", "document.querySelector('h1').innerText === 'Weather'")
 }
 
 // TestThePageWorksWithoutScripts sees a start as a browser does that runs no

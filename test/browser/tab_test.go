@@ -20,8 +20,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience bounds how long a test waits for the page.
-const patience = 20 * time.Second
+// patience bounds how long a test waits for the page, on a machine that does
+// much else.
+const patience = time.Minute
 
 // look says how a page is looked at.
 type look struct {
@@ -35,6 +36,13 @@ var (
 	desk  = look{width: 1100, height: 900}
 	phone = look{width: 360, height: 740}
 )
+
+// looks are the usual ways, in both colour schemes.
+func looks() []look {
+	dark, darkPhone := desk, phone
+	dark.dark, darkPhone.dark = true, true
+	return []look{desk, dark, phone, darkPhone}
+}
 
 func (l look) String() string {
 	scheme := "light"

@@ -17,15 +17,22 @@
     const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x);
     return (light + 0.05) / (dark + 0.05);
   };
-  const chain = (element) => element ? [...chain(element.parentElement), element] : [];
-  const ground = (element) => chain(element).reduce((below, each) => over(parse(getComputedStyle(each).backgroundColor), below), [255, 255, 255, 1]);
-  const opacity = (element) => chain(element).reduce((value, each) => value * Number(getComputedStyle(each).opacity), 1);
+  // What is below the text of an element, and how opaque it is.
+  const known = new Map([[null, {ground: [255, 255, 255, 1], opacity: 1}]]);
+  const setting = (element) => {
+    if (!known.has(element)) {
+      const outer = setting(element.parentElement);
+      const style = getComputedStyle(element);
+      known.set(element, {ground: over(parse(style.backgroundColor), outer.ground), opacity: outer.opacity * Number(style.opacity)});
+    }
+    return known.get(element);
+  };
 
   const found = [];
   const judge = (element, text, style) => {
-    const below = ground(element);
+    const {ground: below, opacity} = setting(element);
     const ink = parse(style.color);
-    ink[3] *= opacity(element);
+    ink[3] *= opacity;
     const size = parseFloat(style.fontSize);
     const large = size >= 24 || size >= 18.66 && Number(style.fontWeight) >= 700;
     const got = ratio(over(ink, below), below);
