@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The types of members, with which a header is followed by content unless
-// hasContent says otherwise (POSIX, pax, "ustar Interchange Format").
+// The types of members (POSIX, pax, "ustar Interchange Format", and GNU tar
+// manual, "Basic Tar Format").
 const (
 	typeOldRegular = 0 // of V7
 	typeRegular    = '0'
@@ -26,6 +26,8 @@ const (
 	typeGNUSparse  = 'S'
 )
 
+// hasContent reports whether the size in a header of that type counts content
+// that follows it.
 func hasContent(flag byte) bool { return flag < typeLink || flag > typeFifo }
 
 // archive reads the members of a tar archive in any of the formats V7, USTAR,

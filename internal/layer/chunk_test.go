@@ -28,7 +28,7 @@ func fileOf(n int) (archive, content []byte) {
 // what was in a chunk when it was handed out.
 func TestChunksStayUntilTheyAreReleased(t *testing.T) {
 	t.Parallel()
-	archive, want := fileOf(8 << 20)
+	archive, want := fileOf(4 << 20)
 	for kind, blob := range map[string][]byte{"plain": archive, "gzip": gzipped(archive), "zstd": zstandard(archive)} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -177,7 +177,7 @@ func TestHolesAreNoData(t *testing.T) {
 
 // TestMemory is not parallel: it counts what the whole program allocates.
 func TestMemory(t *testing.T) { //nolint:paralleltest // for that reason
-	archive, _ := fileOf(40 << 20)
+	archive, _ := fileOf(10 << 20)
 	for _, tt := range []struct {
 		name  string
 		blob  []byte
@@ -202,7 +202,7 @@ func TestMemory(t *testing.T) { //nolint:paralleltest // for that reason
 		}
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; used > tt.limit {
-			t.Errorf("%s: reading 40 MiB allocated %d bytes, want at most %d", tt.name, used, tt.limit)
+			t.Errorf("%s: reading 10 MiB allocated %d bytes, want at most %d", tt.name, used, tt.limit)
 		}
 	}
 }

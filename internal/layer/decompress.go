@@ -21,7 +21,9 @@ const (
 )
 
 // maxZstdWindow is the memory that a frame may ask for: what zstd(1) writes
-// with --long and reads without further options.
+// with --long and reads without further options. Up to level 19 it asks for 8 MiB
+// at most. The system gives the memory as the decoder fills it, so that a frame
+// that only claims to need much costs little.
 const maxZstdWindow = 128 << 20
 
 // How far the decoder is ahead of who reads the entries, and of who writes their
