@@ -2,6 +2,8 @@ package chaos_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/drengskapur/fastmcp-runner/internal/layer"
 )
 
 const (
@@ -34,6 +39,7 @@ const (
 func TestSIGTERM(t *testing.T) {
 	t.Parallel()
 	img, want := newImage(t)
+	addHidden(t, img, want)
 	program := buildProgram(t)
 	content := contentOf(t, img)
 	var total int64
@@ -91,6 +97,38 @@ func stopAt(t *testing.T, m *meter, program, command string, want tree) {
 	}
 	for _, name := range strays(t, tmp, nil) {
 		t.Errorf("trap 58: %s left the temporary file %q after %d bytes", command, name, m.at)
+	}
+}
+
+// addHidden adds to what an image holds in the end what its layers hide of one
+// another: it is laid for a while.
+func addHidden(t *testing.T, img v1.Image, want tree) {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range layers {
+		blob, err := l.Compressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries := layer.NewReader(blob, layer.Limits{})
+		for {
+			ent, err := entries.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want[ent.Path] == "" {
+				want[ent.Path] = "hidden"
+			}
+		}
+		if err := errors.Join(entries.Close(), blob.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
