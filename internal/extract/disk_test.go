@@ -254,7 +254,7 @@ func factOf(name string) (fact, error) {
 	}
 	f := fact{
 		mode: int64(s.Mode & 0o7777), uid: int(s.Uid), gid: int(s.Gid), time: time.Unix(s.Mtim.Unix()),
-		inode: inode{s.Ino, int(s.Nlink)}, //nolint:unconvert // its type differs by architecture
+		inode: inode{s.Ino, int(s.Nlink)},
 	}
 	var err error
 	switch s.Mode & syscall.S_IFMT {
