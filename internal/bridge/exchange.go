@@ -253,15 +253,20 @@ func (x *exchange) putQuestions() {
 	for _, q := range x.asked {
 		questions[q.key] = q.raw
 	}
-	state := x.lane.exchanges.park(x)
-	x.round.stream.add(jsonrpc.Result(x.round.id, jsonrpc.Encode(struct {
-		Type      string                     `json:"resultType"`
-		Questions map[string]questionText    `json:"inputRequests"`
-		State     string                     `json:"requestState"`
-		Meta      map[string]json.RawMessage `json:"_meta"`
-	}{"input_required", questions, state, map[string]json.RawMessage{metaServer: x.lane.serverInfo()}})), true)
+	x.round.stream.add(x.inputRequired(questions, x.lane.exchanges.park(x)), true)
 	x.round = nil
 	s.seen = time.Now()
+}
+
+// inputRequired returns the answer that asks the client back. Without a state
+// the client begins anew when it has answered.
+func (x *exchange) inputRequired(questions map[string]questionText, state string) []byte {
+	return jsonrpc.Result(x.round.id, jsonrpc.Encode(struct {
+		Type      string                     `json:"resultType"`
+		Questions map[string]questionText    `json:"inputRequests"`
+		State     string                     `json:"requestState,omitempty"`
+		Meta      map[string]json.RawMessage `json:"_meta"`
+	}{"input_required", questions, state, map[string]json.RawMessage{metaServer: x.lane.serverInfo()}}))
 }
 
 // answered takes the answer of the server to the client. The lock is held.
@@ -271,8 +276,12 @@ func (x *exchange) answered(m jsonrpc.Message) {
 		x.outcome = &m // the client may still come back
 		return
 	}
-	m = x.lane.adapt(x.method)(m)
-	x.round.stream.add(m.With(jsonrpc.Edit{At: m.ID, With: x.round.id}).Raw, true)
+	if questions := x.prerequisites(&m); len(questions) > 0 {
+		x.round.stream.add(x.inputRequired(questions, ""), true)
+	} else {
+		m = x.lane.adapt(x.method)(m)
+		x.round.stream.add(m.With(jsonrpc.Edit{At: m.ID, With: x.round.id}).Raw, true)
+	}
 	x.round = nil
 }
 

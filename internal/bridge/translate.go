@@ -119,14 +119,18 @@ func isCacheable(method string) bool {
 	}, method)
 }
 
-// adaptError replaces the code for a resource that is not there, which this
-// revision has given up.
+// adaptError replaces the codes that this revision has given up (basic/index,
+// Error Codes): for a resource that is not there, and for a URL that the user
+// has to visit, of a client that cannot be asked to.
 func adaptError(m jsonrpc.Message) jsonrpc.Message {
 	code := m.Field(m.Error, "code")
-	if string(m.Bytes(code)) != "-32002" {
-		return m
+	switch string(m.Bytes(code)) {
+	case "-32002":
+		return m.With(jsonrpc.Edit{At: code, With: []byte("-32602")})
+	case codeVisitRequired:
+		return m.With(jsonrpc.Edit{At: code, With: []byte("-32603")})
 	}
-	return m.With(jsonrpc.Edit{At: code, With: []byte("-32602")})
+	return m
 }
 
 // withMember adds a member to an object in a message, unless it has one of
