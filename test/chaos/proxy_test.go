@@ -101,7 +101,7 @@ func (p *proxy) blame(format string, args ...any) {
 // answer is the registry.
 func (p *proxy) answer(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/token" {
-		fmt.Fprintf(w, `{"token":"t%s"}`, p.grant(p.tokens, p.schedule.token))
+		_, _ = fmt.Fprintf(w, `{"token":"t%s"}`, p.grant(p.tokens, p.schedule.token))
 		return
 	}
 	if p.schedule.token > 0 && !p.use(p.tokens, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer t")) {
@@ -238,7 +238,7 @@ func (b *body) spoil(f fault, faulty bool, header http.Header) {
 	if !faulty {
 		return
 	}
-	switch f.kind {
+	switch f.kind { //nolint:exhaustive // the other faults are not of this kind of answer
 	case cut, reset, stall, slow, flip:
 		b.fault, b.left = f, f.at
 	case goAway:
@@ -389,7 +389,7 @@ func (c *conn) Write(piece []byte) (int, error) {
 		return c.Conn.Write(piece)
 	}
 	c.proxy.strike()
-	switch c.fault.kind {
+	switch c.fault.kind { //nolint:exhaustive // the other faults are not of the stream
 	case flip:
 		spoilt := append([]byte(nil), piece...)
 		spoilt[left] ^= 1 << (c.fault.at % 8)

@@ -116,7 +116,7 @@ func addHidden(t *testing.T, img v1.Image, want tree) {
 		entries := layer.NewReader(blob, layer.Limits{})
 		for {
 			ent, err := entries.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
