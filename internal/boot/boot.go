@@ -252,8 +252,13 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 	if err != nil || found {
 		return extract.Report{}, err
 	}
+	if err := s.checkRoom(img); err != nil {
+		return extract.Report{}, err
+	}
 	paper := s.beginReceipt(key)
 	s.progress.begin(img)
+	ctx, stop := newRoom(l.root.Join("/"), host.AskMemory(nil)).watch(ctx)
+	defer stop()
 	report, err := extract.Extract(ctx, l.root, s.layers(img), extract.Options{
 		Wanted:     l.wanted,
 		Keep:       isUserData,
@@ -270,6 +275,9 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 		err = paper.Finish()
 	}
 	if err := errors.Join(err, paper.Close()); err != nil {
+		if full, ok := errors.AsType[*RoomError](context.Cause(ctx)); ok {
+			err = full // whatever failed with it
+		}
 		return report, l.explainRefusal(explainLimit(err))
 	}
 	s.logExtraction(report)

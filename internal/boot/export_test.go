@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"log/slog"
 
 	"golang.org/x/sys/unix"
@@ -9,6 +10,7 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -64,3 +66,21 @@ func HiddenVolumes(mounts []host.Mount, way host.Way, root string) []string {
 
 // HostFiles are the network files, relative to the root.
 func HostFiles() []string { return hostFiles() }
+
+// TakeAll makes the layout one of a whole image.
+func (s Start) TakeAll() { s.s.layout.all = true }
+
+// CheckRoom calls checkRoom.
+func (s Start) CheckRoom(img *registry.Image) error { return s.s.checkRoom(img) }
+
+// Room is a room.
+type Room struct{ room }
+
+// NewRoom calls newRoom.
+func NewRoom(dir string, memory host.Memory) Room { return Room{newRoom(dir, memory)} }
+
+// Check calls check.
+func (r Room) Check() error { return r.check() }
+
+// Watch calls watch.
+func (r Room) Watch(ctx context.Context) (context.Context, func()) { return r.watch(ctx) }

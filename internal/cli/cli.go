@@ -17,6 +17,7 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/handoff"
+	"github.com/drengskapur/fastmcp-runner/internal/host"
 )
 
 // Process is what main gets from the operating system.
@@ -32,6 +33,7 @@ type Process struct {
 // command run does not return when it succeeds: the server has replaced the
 // process.
 func Main(p Process) int {
+	limitMemory(p.Environ, host.AskMemory(nil))
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
 	root := newCommand(p)

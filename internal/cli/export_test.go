@@ -25,3 +25,6 @@ func PassOn(plan launch.Plan) (launch.Plan, error) {
 
 // SessionsFor returns how many sessions there is room for.
 var SessionsFor = sessionsFor
+
+// LimitMemory sets the garbage collector's limit.
+var LimitMemory = limitMemory

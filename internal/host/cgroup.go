@@ -43,16 +43,17 @@ func ParseCgroups(text string) ([]Cgroup, error) {
 }
 
 // findController returns the group that limits a resource: that of the
-// hierarchy of version 1 which has the controller, else that of version 2.
-func findController(cgroups []Cgroup, controller string) (Cgroup, bool) {
+// hierarchy of version 1 which has the controller, else that of version 2, else
+// none.
+func findController(cgroups []Cgroup, controller string) Cgroup {
 	i := slices.IndexFunc(cgroups, func(c Cgroup) bool { return slices.Contains(c.Controllers, controller) })
 	if i < 0 {
 		i = slices.IndexFunc(cgroups, func(c Cgroup) bool { return c.Hierarchy == 0 })
 	}
 	if i < 0 {
-		return Cgroup{}, false
+		return Cgroup{}
 	}
-	return cgroups[i], true
+	return cgroups[i]
 }
 
 // isVersion2 tells the files that the directories of the group hold.

@@ -31,7 +31,7 @@ type FileSystem struct {
 
 // askDirectory asks about one directory and writes nothing.
 func askDirectory(name string) Directory {
-	dir := Directory{Path: name, FileSystem: askFileSystem(name)}
+	dir := Directory{Path: name, FileSystem: AskFileSystem(name)}
 	// The slash makes anything but a directory ENOTDIR.
 	err := unix.Faccessat(unix.AT_FDCWD, strings.TrimSuffix(name, "/")+"/", unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 	if err == nil && dir.FileSystem != nil && dir.FileSystem.ReadOnly {
@@ -41,7 +41,8 @@ func askDirectory(name string) Directory {
 	return dir
 }
 
-func askFileSystem(name string) *FileSystem {
+// AskFileSystem asks what a directory lies on; nil if it is unknown.
+func AskFileSystem(name string) *FileSystem {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(name, &stat); err != nil {
 		return nil

@@ -33,8 +33,9 @@ type measure func(texts texts, dir string, version2 bool) (int64, error)
 // limits returns the limits of the process.
 func (p *probe) limits(cgroups []Cgroup, mounts []Mount) Limits {
 	smallest := func(controller string, measure measure) int64 {
-		cgroup, _ := findController(cgroups, controller)
-		return p.smallest(cgroup.dirs(mounts), cgroup.isVersion2(), measure)
+		cgroup := findController(cgroups, controller)
+		limit, _ := p.smallest(cgroup.dirs(mounts), cgroup.isVersion2(), measure)
+		return limit
 	}
 	return Limits{
 		MemoryBytes: smallest("memory", measureMemory),
@@ -43,19 +44,21 @@ func (p *probe) limits(cgroups []Cgroup, mounts []Mount) Limits {
 	}
 }
 
-// smallest returns the limit that holds in a control group: the smallest of
-// those of the group and of its parents. It is unknown without directories.
-func (p *probe) smallest(dirs []string, version2 bool, measure measure) int64 {
-	var limit int64
+// smallest returns the limit that holds in a control group, the smallest of those
+// of the group and of its parents, and where it is set. It is unknown without
+// directories.
+func (p *probe) smallest(dirs []string, version2 bool, measure measure) (limit int64, set string) {
 	for _, dir := range dirs {
 		here, err := measure(p.texts, dir, version2)
 		if errors.Is(err, fs.ErrNotExist) {
 			here = Unlimited
 		}
 		p.note(err)
-		limit = smaller(limit, here)
+		if both := smaller(limit, here); both != limit {
+			limit, set = both, dir
+		}
 	}
-	return limit
+	return limit, set
 }
 
 // smaller returns the limit that holds if both do.
