@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge"
 )
@@ -34,7 +34,25 @@ func New(opts Options) http.Handler {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		newCollector(opts),
 	)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { scrape(w, r, registry) })
+}
+
+// scrape answers in the form that the scraper prefers. Package promhttp does
+// the same, and brings compressors along that weigh more than all the rest.
+func scrape(w http.ResponseWriter, r *http.Request, from prometheus.Gatherer) {
+	families, err := from.Gather()
+	if err != nil {
+		http.Error(w, "cannot gather the metrics: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	form := expfmt.Negotiate(r.Header)
+	w.Header().Set("Content-Type", string(form))
+	out := expfmt.NewEncoder(w, form)
+	for _, family := range families {
+		if out.Encode(family) != nil {
+			return // the scraper went away
+		}
+	}
 }
 
 // collector reads what the bridge has counted when it is asked, so that nothing

@@ -160,9 +160,14 @@ func (d *Dir) Mkfifo(name string, mode uint32) error {
 	return pathError("mkfifo", name, unix.Mknodat(d.fd, name, mode|unix.S_IFIFO, 0))
 }
 
-// Mkdev makes name a character device with the given mode and numbers.
+// Mkdev makes name a character device with the given numbers and mode, whatever
+// the umask: who cannot write to /dev/null goes wrong in odd ways.
 func (d *Dir) Mkdev(name string, mode, major, minor uint32) error {
-	return pathError("mknod", name, unix.Mknodat(d.fd, name, mode|unix.S_IFCHR, int(unix.Mkdev(major, minor)))) //nolint:gosec // small numbers
+	err := unix.Mknodat(d.fd, name, mode|unix.S_IFCHR, int(unix.Mkdev(major, minor))) //nolint:gosec // small numbers
+	if err != nil {
+		return pathError("mknod", name, err)
+	}
+	return pathError("chmod", name, unix.Fchmodat(d.fd, name, mode, 0)) // the name is new, and no link
 }
 
 // Unlink removes name, which is not a directory.
