@@ -45,7 +45,7 @@ func scrape(w http.ResponseWriter, r *http.Request, from prometheus.Gatherer) {
 		http.Error(w, "cannot gather the metrics: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
-	form := expfmt.Negotiate(r.Header)
+	form := expfmt.NegotiateAccept(r.Header, expfmt.DefaultAcceptedFormats()...)
 	w.Header().Set("Content-Type", string(form))
 	out := expfmt.NewEncoder(w, form)
 	for _, family := range families {
