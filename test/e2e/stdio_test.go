@@ -146,8 +146,17 @@ func TestStdioServersAnswerAnMCPClient(t *testing.T) {
 				t.Errorf("the answer is %q, want %q", got.Answer, tt.answer)
 			}
 			c.begin() // an open session, whose server has to be ended
-			if got := c.user(); got != tt.user {
-				t.Errorf("the server runs as %s, want %s", got, tt.user)
+			// A child that was just started is still on its way to its user.
+			ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
+			defer cancel()
+			err := poll(ctx, func(context.Context) error {
+				if got := c.user(); got != tt.user {
+					return fmt.Errorf("the server runs as %s, want %s", got, tt.user)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
 			c.stopBridge()
 		})
