@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -23,4 +24,16 @@ func TestWhoCanBeAskedGetsListsOfAServerThatKnowsIt(t *testing.T) {
 			t.Errorf("a client that is able to do %s makes %d servers, want %d", tt.capabilities, got, tt.servers)
 		}
 	}
+}
+
+func TestAServerAsksNothingWhenItLists(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	c, body := h.stateless(t).askAs(`{"elicitation":{}}`, "1", "prompts/list", "", lines(question, done))
+	if got := c.wants(http.StatusOK, body); !strings.Contains(got.body, `"resultType":"complete"`) {
+		t.Errorf("got %s", got.body)
+	}
+	eventually(t, "the server is told that nobody can be asked", func() bool {
+		return strings.Contains(h.log.String(), `got {\"jsonrpc\":\"2.0\",\"id\":\"q1\",\"error\":{\"code\":-32601,`)
+	})
 }

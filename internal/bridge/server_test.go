@@ -57,7 +57,8 @@ func serve(what string) int {
 //	echo  answers with the parameters
 //	pid   answers with its process id
 //	say   writes the lines in the parameters, with $ID and $TOKEN for those of
-//	      the request, and does not answer; so does tools/call
+//	      the request, and does not answer; so do tools/call
+//	      and prompts/list
 //	die   ends with an exit code
 func servePuppet() int {
 	in := bufio.NewReader(os.Stdin)
@@ -86,7 +87,7 @@ func servePuppet() int {
 			answer(m.ID, string(m.Params))
 		case "pid":
 			answer(m.ID, fmt.Sprintf(`{"pid":%d}`, os.Getpid()))
-		case "say", "tools/call":
+		case "say", "tools/call", "prompts/list":
 			obey(m.ID, m.Params)
 		case "server/discover":
 			discover(m.ID)

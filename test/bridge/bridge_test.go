@@ -1,5 +1,19 @@
 // Package bridge_test runs "fastmcp-runner bridge" as its users do, with real
 // stdio servers and clients that are not ours.
+//
+// What is proven where; the rules of the transports, one by one, are in
+// docs/bridge-conformance.md with the tests of internal/bridge:
+//
+//	the official suite, both versions                      TestConformance
+//	a call with a token, and the end by SIGTERM            TestBridgeServesAStdioServer
+//	the Go SDK, FastMCP's client and the inspector         TestRealClientsGetEverything
+//	  against server-everything, in three transports:
+//	  tools, call, progress, log, sampling, elicitation,
+//	  roots, resource, subscription, prompt, cancellation,
+//	  resumption after a cut connection
+//	the inspector against server-filesystem                TestAFileServer
+//	the Go SDK against a FastMCP server that asks back,    TestAFastMCPServer
+//	  and that hears of cancellations
 package bridge_test
 
 import (
