@@ -144,3 +144,38 @@ func hear(ctx context.Context, heard <-chan string) string {
 		return "nothing"
 	}
 }
+
+// The SDK's client repeats in a header what the tool's schema marks, once it
+// has seen that; before, its call is refused, as the specification has it.
+func TestTheSDKsClientRepeatsArgumentsInHeaders(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, command := range map[string][]string{
+		"a modern server": {modernServer.path(t)}, "as if it were older": {self, "serve", "legacy", modernServer.path(t)},
+	} {
+		b := start(t, nil, command...)
+		session, err := asked(make(chan string, 1)).Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: b.url}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer session.Close()
+		call := &mcp.CallToolParams{Name: "test_x_mcp_header", Arguments: map[string]any{"region": "Hello, 世界"}}
+		if result, err := session.CallTool(t.Context(), call); err == nil || !strings.Contains(err.Error(), "Header mismatch") {
+			t.Errorf("%s: before the list: %+v, %v", name, result, err)
+		}
+		if _, err := session.ListTools(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		result, err := session.CallTool(t.Context(), call)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff([]mcp.Content{&mcp.TextContent{Text: "region=Hello, 世界"}}, result.Content); diff != "" {
+			t.Errorf("%s: -want +got\n%s", name, diff)
+		}
+	}
+}
