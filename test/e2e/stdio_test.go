@@ -392,17 +392,20 @@ func TestSessionsOfAStdioServerSurviveARestart(t *testing.T) {
 func TestOrphansOfAStdioServerAreReapedWithoutProc(t *testing.T) {
 	t.Parallel()
 	l := openLab(t)
-	// The server leaves a process behind that ends some time later.
-	leave := `RUNNER_ENTRYPOINT=["/bin/sh","-c","/bin/busybox setsid /bin/busybox sleep 3 </dev/null >/dev/null 2>/dev/null & exec /usr/local/bin/greeter"]`
+	// Before it begins, the server leaves a process behind, with a session of its
+	// own, which ends when it is told to.
+	leave := `RUNNER_ENTRYPOINT=["/bin/sh","-c","x=$(/bin/busybox setsid /bin/sh -c 'until [ -e /tmp/enough ]; do /bin/busybox sleep 0.1; done </dev/null >/dev/null 2>/dev/null &'); exec /usr/local/bin/greeter"]`
 	c := l.serve(t, "stdio/orphans:1", l.whole.alpine, asStdio(start{env: []string{"RUNNER_MODE=rootfs", leave}}))
 	c.waitServing()
 	for range 3 {
 		c.converse(c.streamable(), &mcp.CallToolParams{Name: "greet", Arguments: map[string]any{"name": "Ada"}})
 	}
 	wantLog(t, c, "way=chroot")
-	if got := c.children(); len(got) == 0 {
+	// One for each session, and for the question what the server is.
+	if got := c.children(); len(got) < 4 {
 		t.Error("the servers have left nothing behind")
 	}
+	c.sh("touch /.fastmcp-runner/rootfs/tmp/enough")
 	ctx, cancel := context.WithTimeout(t.Context(), answerTimeout)
 	defer cancel()
 	err := poll(ctx, func(context.Context) error {
