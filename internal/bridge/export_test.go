@@ -1,6 +1,9 @@
 package bridge
 
-import "time"
+import (
+	"time"
+	"weak"
+)
 
 // Backoff is what slows down the starts of a server that does not start.
 type Backoff struct{ b backoff }
@@ -16,6 +19,22 @@ func (b *Backoff) Wait() time.Duration { wait, _ := b.b.wait(); return wait }
 
 // Looping says whether the server is in a crash loop.
 func (b *Backoff) Looping() bool { return b.b.looping() }
+
+// EndedOutbox makes the outbox of a session with a client that reads a stream,
+// closes it after a time, and returns what says whether nothing holds it any
+// more.
+func EndedOutbox(opts *Options, after time.Duration) (forgotten func() bool) {
+	b := newOutbox(opts)
+	b.mu.Lock()
+	b.newStream(0).attach(0)
+	b.mu.Unlock()
+	time.Sleep(after)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.close()
+	held := weak.Make(b)
+	return func() bool { return held.Value() == nil }
+}
 
 // Count counts a request that has succeeded.
 func Count(b *Bridge, method string, took time.Duration) { b.stats.over(method, succeeded, took) }

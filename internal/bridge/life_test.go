@@ -117,6 +117,18 @@ func TestWaitingForAnAnswerIsNotIdle(t *testing.T) {
 	stream.wants(result("1"))
 }
 
+func TestIdlenessBeginsWithTheEndOfARequest(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(opts *bridge.Options) { opts.Idle = 4 * time.Second })
+	c := h.begin(t, "2025-11-25")
+	stream := c.stream(http.MethodPost, say("1", note))
+	stream.wants("", note)
+	time.Sleep(5 * time.Second) // that nothing happens takes time
+	stream.cut()
+	time.Sleep(time.Second)
+	c.wants(http.StatusOK, call("2", "echo", "{}"))
+}
+
 func TestSignedSessionsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	signed := func(opts *bridge.Options) { opts.SessionKey = []byte("a key of the operator") }

@@ -142,7 +142,7 @@ func (st *stream) attach(after uint64) *reader {
 
 func (b *outbox) startBeating() {
 	switch {
-	case b.beating:
+	case b.beating || b.closed:
 		return
 	case b.beat == nil:
 		b.beat = time.AfterFunc(b.keepAlive/quietBeats, b.onBeat)
@@ -158,6 +158,9 @@ func (b *outbox) onBeat() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.beating = false
+	if b.closed {
+		return // or the timer would keep all of the session
+	}
 	for _, st := range b.streams {
 		if st.reader == nil {
 			continue
@@ -317,6 +320,9 @@ func (b *outbox) hurry() {
 // close ends all streams, now and to come.
 func (b *outbox) close() {
 	b.closed = true
+	if b.beating {
+		b.beat.Stop()
+	}
 	b.hurry()
 	for _, st := range b.streams {
 		st.end()

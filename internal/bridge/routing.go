@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"slices"
+	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
 )
@@ -139,6 +140,7 @@ func (s *session) release(st *stream, me *reader) {
 		s.leave(st, me)
 		return
 	}
+	s.seen = time.Now()
 	st.detach(me)
 }
 

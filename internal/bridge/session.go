@@ -80,13 +80,16 @@ func (s *session) guardIdle(limit time.Duration, expire func()) {
 }
 
 // idleFor returns for how long the client has not sent anything. While it
-// waits for an answer it is not idle; a stream that merely stands open does
-// not count, since nobody can tell whether somebody is at its other end.
+// waits for an answer, or reads one, it is not idle; a stream that merely
+// stands open does not count, since nobody can tell whether somebody is at its
+// other end.
 func (s *session) idleFor() time.Duration {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
-	if s.find(func(c *call) bool { return c.stream != nil && c.stream.reader != nil }) != nil {
-		return 0
+	for _, st := range s.box.streams {
+		if !st.standing && st.reader != nil {
+			return 0
+		}
 	}
 	return time.Since(s.seen)
 }
