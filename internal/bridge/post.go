@@ -144,7 +144,6 @@ func isJSON(contentType string) bool {
 func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // see responder.extend
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	src := http.MaxBytesReader(w, r.Body, b.opts.MaxBody)
 	size := int64(bytes.MinRead)
 	if r.ContentLength >= 0 {
@@ -157,6 +156,8 @@ func (b *Bridge) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 		n, err := src.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if errors.Is(err, io.EOF) {
+			// Not after an error: package net/http reads what is left.
+			_ = control.SetReadDeadline(time.Time{})
 			return body, nil
 		}
 		if err != nil {
