@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // MaxLine is the longest line that a Reader takes unless it is told otherwise.
@@ -62,6 +63,10 @@ func (r *Reader) Line() ([]byte, error) {
 		part = bytes.TrimSuffix(part, []byte("\n"))
 		if len(line)+len(part) > r.max {
 			return nil, r.discard(append(line, part[:min(len(part), headBytes)]...), err)
+		}
+		if len(line) > 0 && cap(line)-len(line) < len(part) {
+			// Twice as much, since append gives less to what is long.
+			line = slices.Grow(line, max(len(part), min(len(line), r.max-len(line))))
 		}
 		line = append(line, part...)
 		switch {

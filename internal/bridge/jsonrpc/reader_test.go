@@ -63,6 +63,23 @@ func TestReaderReadsLines(t *testing.T) {
 	}
 }
 
+func TestALineMayHave64MiB(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 20
+	largest := strings.Repeat("x", limit)
+	r := jsonrpc.NewReader(strings.NewReader(largest+"\n"+largest+"x\nlast\n"), jsonrpc.MaxLine)
+	if line, err := r.Line(); err != nil || string(line) != largest {
+		t.Errorf("a line of 64 MiB: %d bytes, %v", len(line), err)
+	}
+	line, err := r.Line()
+	if tooLong, ok := errors.AsType[*jsonrpc.TooLongError](err); !ok || tooLong.Limit != limit {
+		t.Errorf("a line of more: %d bytes, %v", len(line), err)
+	}
+	if line, err := r.Line(); err != nil || string(line) != "last" {
+		t.Errorf("the next line: %.10q, %v", line, err)
+	}
+}
+
 func TestReaderReturnsErrors(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
