@@ -175,8 +175,20 @@ func TestHolesAreNoData(t *testing.T) {
 	}
 }
 
-// TestMemory is not parallel: it counts what the whole program allocates.
-func TestMemory(t *testing.T) { //nolint:paralleltest // for that reason
+// What most entries cost is that they are read and then excluded.
+func TestAnEntryIsOneAllocation(t *testing.T) { //nolint:paralleltest // it counts what the whole program allocates
+	const n = 2000
+	for _, archive := range [][]byte{headers(n), headers(n, "mtime", "1700000000.123456789")} {
+		before := readMemory()
+		r := layer.NewReader(bytes.NewReader(archive), layer.Limits{})
+		skipAll(t, r)
+		if got := readMemory().Mallocs - before.Mallocs; got > n+n/10 {
+			t.Errorf("%d allocations for %d entries, want one for each, which is its path", got, n)
+		}
+	}
+}
+
+func TestMemory(t *testing.T) { //nolint:paralleltest // it counts what the whole program allocates
 	archive, _ := fileOf(10 << 20)
 	for _, tt := range []struct {
 		name  string
@@ -187,22 +199,30 @@ func TestMemory(t *testing.T) { //nolint:paralleltest // for that reason
 		{"gzip", gzipped(archive), 3 << 20},
 		{"zstd with a window of 8 MiB", zstandard(archive, zstd.WithWindowSize(8<<20)), 12 << 20},
 	} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
+		before := readMemory()
 		r := layer.NewReader(bytes.NewReader(tt.blob), layer.Limits{})
-		for {
-			if _, err := r.Next(); isEnd(err) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-		runtime.ReadMemStats(&after)
-		if used := after.TotalAlloc - before.TotalAlloc; used > tt.limit {
+		skipAll(t, r)
+		if used := readMemory().TotalAlloc - before.TotalAlloc; used > tt.limit {
 			t.Errorf("%s: reading 10 MiB allocated %d bytes, want at most %d", tt.name, used, tt.limit)
+		}
+	}
+}
+
+func readMemory() runtime.MemStats {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m
+}
+
+// skipAll reads the entries of a layer to its end.
+func skipAll(t *testing.T, r *layer.Reader) {
+	t.Helper()
+	defer r.Close()
+	for {
+		if _, err := r.Next(); isEnd(err) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
 		}
 	}
 }
