@@ -75,6 +75,17 @@ func TestStatOfAProcessWithAnOddName(t *testing.T) {
 	}
 }
 
+func TestBusyCPUs(t *testing.T) {
+	t.Parallel()
+	busy, err := parseBusy("cpu  100 1 20 5000 300 2 3 4 0 0\ncpu0 1 1\n")
+	if want := 130 * tick; busy != want || err != nil {
+		t.Errorf("parseBusy = %v, %v; want %v", busy, err, want)
+	}
+	if _, err := parseBusy("intr 1 2 3"); err == nil {
+		t.Error("parseBusy of another line is no error")
+	}
+}
+
 // lay makes a tree of every kind of node.
 func lay(t *testing.T, root string) {
 	t.Helper()

@@ -94,8 +94,15 @@ func (b *bench) on(ctx context.Context, s scenario, c contestant, see func(l lap
 	if err != nil {
 		return usage{}, err
 	}
+	seen, err := watch()
+	if err != nil {
+		return usage{}, err
+	}
 	if u, err = c.run(ctx, l); err != nil {
 		return usage{}, fmt.Errorf("%s: %w\n%s", c.name, err, tail(log.Name()))
+	}
+	if u.Others, err = seen(); err != nil {
+		return usage{}, err
 	}
 	after, err := d.written()
 	if err != nil {

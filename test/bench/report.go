@@ -63,6 +63,7 @@ func (t *table) header(cells ...string) {
 // scenario writes what the contestants used.
 func (t *table) scenario(r result) {
 	t.line("\n#### %s\n", r.title)
+	t.line("Others, and the kernel's threads, used %.0f %% of the machine meanwhile.\n", 100*r.disturbance().share())
 	t.header("", "wall s (least-most)", "CPU s", "peak RSS MiB", "written MB", "x wall", "x CPU", "x written")
 	for i, c := range r.contestants {
 		wall := r.of(i, wallOf)

@@ -36,10 +36,21 @@ func (b *bench) play(ctx context.Context, s scenario) (result, error) {
 				return result{}, fmt.Errorf("%s: %w", s.name, err)
 			}
 			r.uses[i] = append(r.uses[i], u)
-			b.say("%s, round %d of %d: %s: %.2f s, CPU %.2f s", s.name, round+1, b.rounds, s.contestants[i].name, u.Wall.Seconds(), u.CPU.Seconds())
+			b.say("%s, round %d of %d: %s: %.2f s, CPU %.2f s; others used %.0f %% of the machine",
+				s.name, round+1, b.rounds, s.contestants[i].name, u.Wall.Seconds(), u.CPU.Seconds(), 100*u.Others.share())
 		}
 	}
 	return r, nil
+}
+
+// disturbance is what else the machine did while the contestants ran.
+func (r result) disturbance() (sum disturbance) {
+	for _, uses := range r.uses {
+		for _, u := range uses {
+			sum.add(u.Others)
+		}
+	}
+	return sum
 }
 
 // span is the middle, the least and the most of several measurements.

@@ -24,6 +24,7 @@ type usage struct {
 	RSS    int64         // bytes that the largest of these processes held at most
 	Passed int64         // bytes that all of them handed to write(2) and its kin
 	Disk   int64         // bytes that were written to the disk by it, until after a sync
+	Others disturbance   // what else the machine did
 }
 
 // measureArg makes this program the one that measures another: a process of
@@ -31,7 +32,7 @@ type usage struct {
 // which getrusage(2) counts until they call execve(2).
 const measureArg = "measure"
 
-// measure runs a program and returns what it cost, without Disk.
+// measure runs a program and returns what it cost, without Disk and Others.
 func measure(ctx context.Context, log *os.File, env, args []string) (usage, error) {
 	self, err := os.Executable()
 	if err != nil {
