@@ -64,14 +64,16 @@ func (c content) filter(keep func(*tar.Header) bool) content {
 }
 
 // withParents puts the directories above each entry in front of it where they are
-// missing. Layers that are the difference of two file systems hold them all.
+// missing, and leaves out those that come later. Layers that are the difference
+// of two file systems hold each once.
 func (c content) withParents() content {
 	return func(w *tar.Writer) error {
 		seen := map[string]bool{"": true, ".": true}
 		var failed error
 		err := c.filter(func(hdr *tar.Header) bool {
+			again := hdr.Typeflag == tar.TypeDir && seen[strings.TrimSuffix(hdr.Name, "/")]
 			failed = errors.Join(failed, addParents(w, hdr, seen))
-			return failed == nil
+			return failed == nil && !again
 		})(w)
 		return errors.Join(failed, err)
 	}

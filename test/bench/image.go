@@ -83,7 +83,7 @@ const index = "layers.json"
 // cachedLayers returns layers that depend on nothing but key, made at most once
 // by what is written to them.
 func cachedLayers(name string, key []string, how compression, contents func() ([]content, error)) (layers, error) {
-	at, err := cached(name, append([]string{string(how), "8"}, key...), func(path string) error {
+	at, err := cached(name, append([]string{string(how), "9"}, key...), func(path string) error {
 		all, err := contents()
 		if err != nil {
 			return err
