@@ -67,7 +67,13 @@ func (x *lane) hide(p string, n *node) error {
 	return x.hideChildren(p, n)
 }
 
+// hideChildren does so for what is below n. Once is enough for a layer: all
+// that comes later is its own.
 func (x *lane) hideChildren(p string, n *node) error {
+	if n.hidden == x.layer {
+		return nil
+	}
+	n.hidden = x.layer
 	for name, child := range n.children {
 		if err := x.hide(join(p, name), child); err != nil {
 			return err
@@ -83,22 +89,23 @@ func (x *lane) forget(p string, n *node) error {
 	if n == nil {
 		return nil
 	}
-	for name, child := range n.children {
-		if err := x.forget(join(p, name), child); err != nil {
-			return err
-		}
-	}
-	if n.laid {
-		if err := x.unlay(p, n); err != nil {
-			return err
-		}
+	if err := x.unlay(p, n); err != nil {
+		return err
 	}
 	x.tree.remove(p)
 	return nil
 }
 
-// unlay removes one thing that was laid from the disk.
+// unlay removes what was laid at p and below from the disk.
 func (x *lane) unlay(p string, n *node) error {
+	for name, child := range n.children {
+		if err := x.unlay(join(p, name), child); err != nil {
+			return err
+		}
+	}
+	if !n.laid {
+		return nil
+	}
 	dir, err := x.openDir(parentOf(p))
 	if err != nil {
 		return err
@@ -106,7 +113,7 @@ func (x *lane) unlay(p string, n *node) error {
 	if n.kind != layer.Dir {
 		return refusedAt(p, ignoreMissing(dir.Unlink(baseOf(p))))
 	}
-	x.dirs.closeBelow(p)
+	x.dirs.closeAt(p)
 	err = dir.Rmdir(baseOf(p))
 	if errors.Is(err, unix.ENOTEMPTY) {
 		return nil // what is left in it is not of the image

@@ -55,6 +55,14 @@ func (d *dirs) trim() {
 // close closes all directories.
 func (d *dirs) close() { d.closeBelow("") }
 
+// closeAt closes the directory p, below which none is open.
+func (d *dirs) closeAt(p string) {
+	if dir := d.open[p]; dir != nil {
+		_ = dir.Close() // an O_PATH descriptor has nothing to lose
+		delete(d.open, p)
+	}
+}
+
 // closeBelow closes the directory p and what lies below it, because it is
 // about to be removed.
 func (d *dirs) closeBelow(p string) {

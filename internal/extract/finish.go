@@ -138,7 +138,7 @@ func (x *extraction) giveChildren(dir *rootfs.Dir, p string, device uint64) erro
 		return err
 	}
 	defer sub.Close()
-	names, err := sub.Names()
+	names, err := x.others(sub, p)
 	if err != nil {
 		return err
 	}
@@ -155,4 +155,20 @@ func (x *extraction) giveChildren(dir *rootfs.Dir, p string, device uint64) erro
 		}
 	}
 	return nil
+}
+
+// others lists what may be somebody else's in dir, the directory p. Where this
+// extraction made it that is little: it gave each file its owner, but for one
+// that has a name elsewhere.
+func (x *extraction) others(dir *rootfs.Dir, p string) (names []string, err error) {
+	n := x.tree.find(p)
+	if n == nil || !n.laid {
+		return dir.Names()
+	}
+	for name, child := range n.children {
+		if child.laid && (child.kind == layer.Dir || child.linked) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }

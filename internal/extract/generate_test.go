@@ -20,6 +20,7 @@ type randomImage struct {
 	host     []entry // what else was in the root before
 	layers   [][]entry
 	packing  []packing // of each layer
+	pace     uint64    // seeds how slowly the layers arrive; 0: at once
 
 	allow, deny    []string // what is wanted: all, if allow is empty
 	keep           string   // the user's data lies there, unless empty
@@ -66,6 +67,9 @@ func generate(r roll) randomImage {
 	img.layers = g.layers(1 + min(r(6), r(6)))
 	if r.chance(10) {
 		img.layers = append(img.layers, pick(r, img.layers))
+	}
+	if r.chance(60) {
+		img.pace = uint64(1 + r(1_000_000))
 	}
 	for range img.layers {
 		img.packing = append(img.packing, packing(r(int(packings))))
@@ -184,25 +188,52 @@ func (g *generator) layers(n int) [][]entry {
 	for range n {
 		g.seen.layer++
 		layers = append(layers, g.layer())
-		_ = g.seen.linkWaiting() // an image without a target is an image too
+		g.seen.linkWaiting()
 	}
 	return layers
 }
 
 func (g *generator) layer() []entry {
 	var entries []entry
+	add := func(e entry) {
+		if err := g.seen.place(e); err != nil && !g.chance(4) {
+			return // most images shall be good ones
+		}
+		entries = append(entries, e)
+	}
 	count := g.roll(12)
 	if g.chance(2) {
 		count *= 10
 	}
+	tidy, described := g.chance(60), map[string]bool{}
 	for range count {
 		e := g.entry()
-		if err := g.seen.place(e); err != nil && !g.chance(4) {
-			continue // most images shall be good ones
+		if tidy {
+			for _, p := range g.undescribed(e, described) {
+				add(g.describe(dir(p).mode(0o755)))
+			}
 		}
-		entries = append(entries, e)
+		add(e)
 	}
 	return entries
+}
+
+// undescribed returns the directories above an entry that the layer has not
+// described yet, as most layers do.
+func (g *generator) undescribed(e entry, described map[string]bool) []string {
+	p, err := clean(e.Name)
+	if err != nil {
+		return nil
+	}
+	var dirs []string
+	for at := range prefixes(parent(p)) {
+		n := g.seen.at(at)
+		if !described[at] && (n == nil || n.Typeflag != tar.TypeSymlink || g.chance(20)) {
+			dirs = append(dirs, at)
+		}
+		described[at] = true
+	}
+	return dirs
 }
 
 func (g *generator) entry() entry {
@@ -219,7 +250,9 @@ func (g *generator) entry() entry {
 	case n < 66:
 		e = symlink("", g.target(p))
 	case n < 80:
-		e = hardlink("", g.linked())
+		if e = hardlink("", g.linked(p)); e.Linkname == "" {
+			e = file("", g.content())
+		}
 	case n < 89:
 		return g.vary(file(path.Join(parent(p), ".wh."+path.Base(p)), ""))
 	case n < 93:
@@ -289,27 +322,22 @@ func (g *generator) target(p string) string {
 	}
 }
 
-// linked returns the target of a hard link, mostly one that is there.
-func (g *generator) linked() string {
+// linked returns the target of a hard link at p: mostly one that is there.
+func (g *generator) linked(p string) string {
+	if g.chance(4) {
+		return g.place()
+	}
 	var there []string
-	g.seen.root.each("", func(p string, n *node) {
-		if n.Typeflag != tar.TypeDir {
-			there = append(there, p)
+	g.seen.root.each("", func(at string, n *node) {
+		if n.Typeflag != tar.TypeDir && n.Typeflag != tar.TypeLink && !isWithin(at, p) && !isWithin(p, at) {
+			there = append(there, at)
 		}
 	})
-	if len(there) == 0 || g.chance(4) {
-		return g.place()
+	if len(there) == 0 {
+		return ""
 	}
 	slices.Sort(there) // the same seed makes the same image
 	return pick(g.roll, there)
-}
-
-// each visits all nodes below n, which is at p.
-func (n *node) each(p string, visit func(p string, n *node)) {
-	for name, child := range n.children {
-		visit(path.Join(p, name), child)
-		child.each(path.Join(p, name), visit)
-	}
 }
 
 // content returns a file's content, whose lengths lie around those of blocks.
@@ -319,7 +347,7 @@ func (g *generator) content() string {
 	case n < 15:
 	case n < 70:
 		size = 1 + g.roll(40)
-	case n < 96:
+	case n < 99:
 		size = pick(g.roll, []int{511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097})
 	default:
 		size = pick(g.roll, []int{64 << 10, 64<<10 + 1, 128<<10 - 1, 256 << 10, 256<<10 + 1, 300_000, 512<<10 + 1})

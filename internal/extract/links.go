@@ -80,6 +80,7 @@ func (x *lane) link(l hardLink) error {
 	}
 	n := x.tree.find(l.target)
 	x.lay(l.path, n.kind, n.target)
+	x.tree.find(l.path).linked = true
 	return nil
 }
 
@@ -271,15 +272,20 @@ func (x *lane) linkAll(names []string, target string) error {
 }
 
 // followLinks replaces the wanted targets that are hard links by what these
-// lead to in the end, and reports whether there were any.
+// lead to in the end, and reports whether there were any. It shortens links on
+// the way, so that no part of a long chain is followed for every target.
 func followLinks(wanted map[string][]string, links map[string]string) (followed bool, err error) {
 	for target, names := range maps.Clone(wanted) {
-		end := target
-		for steps := 0; links[end] != ""; steps++ {
-			if steps == len(links) {
+		end, passed := target, []string(nil)
+		for links[end] != "" {
+			if len(passed) == len(links) {
 				return false, fmt.Errorf("the hard link %q has no target: %q leads in a circle", names[0], target)
 			}
+			passed = append(passed, end)
 			end = links[end]
+		}
+		for _, p := range passed {
+			links[p] = end
 		}
 		if end != target {
 			delete(wanted, target)

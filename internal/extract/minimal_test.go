@@ -1,6 +1,7 @@
 package extract_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,5 +52,26 @@ func TestMinimalImages(t *testing.T) {
 				t.Errorf("the tree differs (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestXattrsOfReadOnlyFilesAsUser extracts what root may write and a user not.
+func TestXattrsOfReadOnlyFilesAsUser(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		runAsUser(t)
+		return
+	}
+	root, _, err := run(t, nil, image(t, []entry{
+		file("f", "1").mode(0o444).xattr("user.note", "kept"), dir("d").mode(0o555).xattr("user.note", "kept"),
+	}), options())
+	if err != nil {
+		t.Fatalf("trap 24: %v", err)
+	}
+	tree := scan(t, root)
+	for name, mode := range map[string]int64{"f": 0o444, "d": 0o555} {
+		if f := tree[name]; f.mode != mode || f.xattrs != "user.note=kept" {
+			t.Errorf("trap 24: %s is %v, want the mode %04o and the attribute", name, f, mode)
+		}
 	}
 }

@@ -16,83 +16,82 @@ import (
 // disk, no limit and no speed. What must lie on the disk follows at the end:
 // see disk.
 //
-// One tree holds the image with all that is excluded from the disk, because
-// paths lead through excluded links and hard links to excluded files.
+// One tree holds the whole image, with what is not taken, because paths lead
+// through links and hard links lead to files that are not taken.
 type oracle struct {
+	root  *node
+	layer int // the number of the layer that is applied, from 1; 0 is the host
+
 	// takes reports whether an entry of that type goes to the disk at p.
 	takes func(p string, kind byte) bool
-	// gives reports whether such an entry gives way to the user's data.
-	gives func(p string, kind byte) bool
-	// host is what the root held before and the image has not replaced.
+	// host is what lies below the root and is not the image's.
 	host map[string]fact
-	// hostLinks says that some directories of the root are links of the host.
-	hostLinks bool
+	// hasLinks says that some directories of the root are links of the host.
+	hasLinks bool
 
-	root     *node
-	layer    int           // the layer that is applied, from 1; 0 is the host
-	hidden   int           // the newest layer whose whiteouts have hidden something
-	waiting  []pendingLink // hard links of this layer whose target is not there yet
-	deferred []pendingLink
-	symlinks bool
-	isOwned  func(string) bool
-	shared   map[*entry]bool
-	// unspecified is set when the image depends on what nobody defined; any
-	// result is right then.
-	unspecified string
+	waiting []link // the hard links of this layer whose target is not there yet
+	missing []link // those of all layers whose target never came
+	doubts  doubts
 }
 
-// node is one name in the tree. Names that are hard links to each other have
-// the same entry. A directory that no entry describes has one without a name.
+// node is one name in the tree. The names of one file have the same entry. A
+// directory that no entry describes has one without a name.
 type node struct {
 	*entry
 
 	children map[string]*node
 	from     int  // the layer that the entry is of
 	layer    int  // the newest layer that names this or something below it
-	passed   int  // the newest layer with an entry whose path went through this link
-	linked   int  // the newest layer with a hard link to this
 	laid     bool // it goes to the disk, or something below it does
 	fixed    bool // a link of the host, which the image is laid over
-	deferred bool
-	gaveWay  bool
-	linkname string
-	inode    any // equal for names that must be one file on the disk
+	inode    any  // equal for names that must be one file on the disk
+	marks    marks
 }
 
-// pendingLink is a hard link to be made when its target is there.
-type pendingLink struct {
-	p    string
-	node *node
+// link is a hard link. That it is not made shows by its entry's type.
+type link struct {
+	p, target string
+	node      *node
 }
 
 func newOracle(takes func(string, byte) bool, host map[string]fact, hostLinks []string) *oracle {
-	o := &oracle{takes: takes, host: maps.Clone(host), hostLinks: len(hostLinks) > 0, root: newDir(0), shared: map[*entry]bool{}}
+	o := &oracle{root: newDir(0), takes: takes, host: maps.Clone(host), hasLinks: len(hostLinks) > 0}
 	for _, p := range hostLinks {
-		if link := host[p]; link.kind == tar.TypeSymlink {
-			dir, name := o.makeDirs(parent(p), false), path.Base(p)
-			dir.children[name] = &node{entry: &entry{Header: tar.Header{Typeflag: link.kind, Linkname: link.content}}, fixed: true}
+		if f := host[p]; f.kind == tar.TypeSymlink {
+			e := entry{Header: tar.Header{Typeflag: tar.TypeSymlink, Linkname: f.content}}
+			o.makeDirs(parent(p), false).children[path.Base(p)] = &node{entry: &e, fixed: true}
 		}
 	}
 	return o
 }
 
-// newDir is a directory that no entry describes.
 func newDir(layer int) *node {
 	return &node{entry: &entry{Header: tar.Header{Typeflag: tar.TypeDir}}, children: map[string]*node{}, from: layer, layer: layer}
 }
 
-// apply applies the next layer.
-func (o *oracle) apply(entries []entry) error {
-	o.layer++
-	for _, e := range entries {
-		if err := o.place(e); err != nil {
-			return fmt.Errorf("entry %q: %w", e.Name, err)
+func (n *node) isDir() bool { return n != nil && n.Typeflag == tar.TypeDir }
+
+// apply applies all layers, the lowest first.
+func (o *oracle) apply(layers [][]entry) error {
+	for _, layer := range layers {
+		o.layer++
+		for _, e := range layer {
+			if err := o.place(e); err != nil {
+				return fmt.Errorf("entry %q: %w", e.Name, err)
+			}
+		}
+		o.linkWaiting()
+	}
+	o.doubtMissing()
+	for _, l := range o.missing {
+		if o.at(l.p) == l.node {
+			return fmt.Errorf("the hard link %q has no target %q", l.p, l.target)
 		}
 	}
-	return o.linkWaiting()
+	return nil
 }
 
-// place applies one entry: a whiteout removes what the layers below have, and
+// place applies one entry. A whiteout removes what the layers below have;
 // anything else takes the place of what is at its path.
 func (o *oracle) place(e entry) error {
 	p, err := clean(e.Name)
@@ -108,11 +107,10 @@ func (o *oracle) place(e entry) error {
 	case p == "" && e.Typeflag != tar.TypeDir:
 		return errors.New("not a directory")
 	case e.Typeflag == tar.TypeSymlink && (e.Linkname == "" || len(e.Linkname) > 4095):
-		return errors.New("no target")
-	}
-	if e.Typeflag == tar.TypeLink {
+		return errors.New("not a target")
+	case e.Typeflag == tar.TypeLink:
 		if target, err := clean(e.Linkname); err != nil || target == "" {
-			return fmt.Errorf("hard link to %q: %w", e.Linkname, err)
+			return fmt.Errorf("a hard link to %q", e.Linkname)
 		}
 	}
 	dir, err := o.resolve(parent(p))
@@ -125,74 +123,37 @@ func (o *oracle) place(e entry) error {
 	if p == "" || e.Typeflag == unknownType {
 		return nil // the root is the host's
 	}
-	return o.put(path.Join(dir, path.Base(p)), e)
-}
-
-// put puts an entry at p, which no link of the image leads away from.
-func (o *oracle) put(p string, e entry) error {
+	p = path.Join(dir, path.Base(p))
 	if o.isGiven(p, e) {
 		return nil
 	}
-	laid := o.takes(p, e.Typeflag)
 	if e.Typeflag == tar.TypeLink {
-		var err error
-		if e.Linkname, err = o.locate(e.Linkname); err != nil && laid {
-			return err
-		}
+		return o.putLink(p, e)
 	}
+	o.put(p, e)
+	return nil
+}
+
+// put puts an entry at p and returns its node. Two directories become one that
+// the later entry describes.
+func (o *oracle) put(p string, e entry) *node {
+	laid := o.takes(p, e.Typeflag)
 	dir, name := o.makeDirs(parent(p), laid), path.Base(p)
 	if laid {
 		o.clearHost(p, e.Typeflag)
 	}
 	old := dir.children[name]
-	if old != nil && !old.laid && old.Typeflag == tar.TypeSymlink && e.Typeflag == tar.TypeDir && laid {
-		o.known("dir over a link on the way to a mount")
-	}
-	if !laid && old != nil && (old.laid || old.fixed) {
-		if e.Typeflag == tar.TypeChar {
-			o.known("device over file")
-		}
-		if o.gives != nil && o.gives(p, e.Typeflag) {
-			o.unspecified = "the user's data is in the way of an entry in the place of others of the image"
-		}
-	}
-	if e.Typeflag == tar.TypeDir && old != nil && old.Typeflag == tar.TypeDir {
-		old.entry, old.from, old.layer, old.laid = &e, o.layer, o.layer, old.laid || laid
-		return nil
-	}
+	o.doubtPut(p, e, old, laid)
 	n := &node{entry: &e, from: o.layer, layer: o.layer, laid: laid, inode: &e}
-	switch e.Typeflag {
-	case tar.TypeDir:
+	if e.Typeflag == tar.TypeDir {
 		n.children = map[string]*node{}
-	case tar.TypeLink:
-		if e.Linkname == p && old != nil && old.Typeflag != tar.TypeDir {
-			old.from, old.layer = o.layer, o.layer // a link to itself
-			if !old.laid {
-				o.known("excluded self link")
-			}
-			return nil
-		}
-		delete(dir.children, name)
-		n.linkname = e.Linkname
-		if !o.link(n) {
-			o.waiting = append(o.waiting, pendingLink{p, n})
-			if old != nil {
-				o.unspecified = "a hard link in the place of something else waits for its target"
-			}
-		}
-		if n.deferred {
-			o.deferred = append(o.deferred, pendingLink{p, n})
+		if old.isDir() {
+			n.children, n.laid = old.children, laid || old.laid
 		}
 	}
-	if n.Typeflag == tar.TypeSymlink {
-		o.symlinks = true
-	}
-	if o.isOwned != nil && o.isOwned(p) {
-		o.shared[n.entry] = true
-	}
-	n.gaveWay = o.gives != nil && o.gives(p, e.Typeflag)
 	dir.children[name] = n
-	return nil
+	o.doubtNew(p, n)
+	return n
 }
 
 // makeDirs returns the directory at p, and makes it and those above it where
@@ -200,14 +161,13 @@ func (o *oracle) put(p string, e entry) error {
 func (o *oracle) makeDirs(p string, laid bool) *node {
 	n := o.root
 	for at := range prefixes(p) {
-		name := path.Base(at)
-		if child := n.children[name]; child == nil || child.Typeflag != tar.TypeDir {
-			if child != nil && (child.laid || child.fixed) && !laid {
-				o.known("implied dir over a file")
-			}
-			n.children[name] = newDir(o.layer)
+		child := n.children[path.Base(at)]
+		if !child.isDir() {
+			o.doubtImplied(child, laid)
+			child = newDir(o.layer)
+			n.children[path.Base(at)] = child
 		}
-		n = n.children[name]
+		n = child
 		n.layer = o.layer
 		if laid {
 			n.laid = true
@@ -220,10 +180,55 @@ func (o *oracle) makeDirs(p string, laid bool) *node {
 // clearHost removes what the host has in the place of an entry: everything,
 // unless both are directories.
 func (o *oracle) clearHost(p string, kind byte) {
-	if f, ok := o.host[p]; ok && f.kind == tar.TypeDir && kind == tar.TypeDir {
-		return
+	if f, ok := o.host[p]; ok && (f.kind != tar.TypeDir || kind != tar.TypeDir) {
+		maps.DeleteFunc(o.host, func(at string, _ fact) bool { return isWithin(at, p) })
 	}
-	maps.DeleteFunc(o.host, func(at string, _ fact) bool { return isWithin(at, p) })
+}
+
+// putLink puts a hard link at p: a further name of the file at its target. A
+// target that is not there may follow until the end of the layer.
+func (o *oracle) putLink(p string, e entry) error {
+	target, err := o.locate(e.Linkname)
+	if err != nil && o.takes(p, e.Typeflag) {
+		return err
+	}
+	old := o.at(p)
+	if target == p && old != nil && !old.isDir() {
+		old.from, old.layer = o.layer, o.layer // what it means is there
+		o.doubtSame(old)
+		return nil
+	}
+	l := link{p: p, target: target, node: o.put(p, e)}
+	if !o.makeLink(l) {
+		o.waiting = append(o.waiting, l)
+	}
+	o.doubtLink(l, old)
+	return nil
+}
+
+// makeLink makes a hard link if its target is there.
+func (o *oracle) makeLink(l link) bool {
+	target := o.at(l.target)
+	if target == nil || target.isDir() || target.Typeflag == tar.TypeLink {
+		return false
+	}
+	l.node.entry, l.node.inode = target.entry, target.inode
+	if !target.laid {
+		l.node.inode = [2]any{o.layer, target.entry} // a copy, once for each layer
+	}
+	o.doubtLinked(l, target)
+	return true
+}
+
+// linkWaiting makes the hard links whose target came later in the layer.
+func (o *oracle) linkWaiting() {
+	for _, l := range o.waiting {
+		if o.at(l.p) == l.node && !o.makeLink(l) && l.node.laid {
+			o.missing = append(o.missing, l)
+		}
+	}
+	o.doubtLayer()
+	o.waiting = nil
 }
 
 // whiteout removes a name from a directory, or all names, as the layers below
@@ -251,7 +256,7 @@ func (o *oracle) hide(dir *node, name string) {
 	case n.fixed:
 		return
 	case n.layer < o.layer:
-		o.noteHidden(n)
+		o.doubtHidden(n)
 		delete(dir.children, name)
 		return
 	}
@@ -259,107 +264,14 @@ func (o *oracle) hide(dir *node, name string) {
 		o.hide(n, child)
 	}
 	if n.from < o.layer {
-		o.known("a whiteout makes a directory anew")
-		below := n.children
-		*n = *newDir(o.layer)
-		n.children = below
-		for _, child := range below {
-			n.laid = n.laid || child.laid
+		o.doubtKept()
+		anew := newDir(o.layer)
+		anew.children = n.children
+		for _, child := range n.children {
+			anew.laid = anew.laid || child.laid
 		}
+		dir.children[name] = anew
 	}
-}
-
-// noteHidden looks for what has no defined meaning in a layer: a whiteout of
-// what other entries of the same layer make use of.
-func (o *oracle) noteHidden(n *node) {
-	if n.passed == o.layer {
-		o.unspecified = "a whiteout hides a link that an entry before it went through"
-	}
-	if n.linked == o.layer {
-		o.unspecified = "a whiteout hides a file that an entry before it is a hard link to"
-	}
-	o.hidden = o.layer
-	for _, child := range n.children {
-		o.noteHidden(child)
-	}
-}
-
-// link makes n a further name of its target, if that is there.
-func (o *oracle) link(n *node) bool {
-	target := o.at(n.Linkname)
-	if target == nil || target.Typeflag == tar.TypeDir || target.Typeflag == tar.TypeLink {
-		return false
-	}
-	n.entry, n.inode = target.entry, target.inode
-	target.linked = o.layer
-	if target.deferred && target.from == o.layer {
-		o.known("link to deferred link")
-	}
-	if target.Typeflag == tar.TypeChar {
-		o.known("link to device")
-	}
-	if !target.laid {
-		n.deferred = true
-		if target.Typeflag == tar.TypeFifo {
-			o.known("link to an excluded fifo")
-		}
-		// Content from outside of what is taken, once for each layer.
-		n.inode = [2]any{o.layer, target.entry}
-	}
-	return true
-}
-
-// linkWaiting makes the hard links whose target came later in the layer.
-func (o *oracle) linkWaiting() error {
-	waiting := o.waiting
-	o.waiting = nil
-	for _, w := range waiting {
-		switch {
-		case o.at(w.p) != w.node:
-			o.unspecified = "a hard link that waits for its target was replaced in its own layer"
-		case o.link(w.node):
-		case o.at(w.node.Linkname) != nil && o.at(w.node.Linkname).Typeflag == tar.TypeLink:
-			o.unspecified = "a hard link waits for one that waits"
-		case !w.node.laid:
-			o.unspecified = "a hard link that is not taken has no target"
-		case o.hidden == o.layer:
-			o.unspecified = "a hard link has no target, which the layer's own whiteouts may have hidden"
-		default:
-			if !o.takes(w.node.Linkname, tar.TypeReg) {
-				o.known("missing target in excluded")
-			}
-			return fmt.Errorf("the hard link %q has no target %q", w.p, w.node.Linkname)
-		}
-	}
-	for _, w := range o.deferred {
-		if o.at(w.p) != w.node {
-			o.known("a hard link that waits overrides what comes after it")
-		}
-		if o.symlinks {
-			o.known("content is looked for with today's links")
-		}
-		if t := o.at(w.node.linkname); t == nil || t.entry != w.node.entry {
-			o.known("excluded content changed after the link")
-		}
-	}
-	o.deferred = nil
-	return nil
-}
-
-func (o *oracle) known(what string) {
-	if !*strict {
-		o.unspecified = what
-	}
-}
-
-// locate returns the path that the target of a hard link means.
-func (o *oracle) locate(linkname string) (string, error) {
-	p, err := clean(linkname)
-	if err != nil {
-		return "", err
-	}
-	dir, err := o.resolve(parent(p))
-	return path.Join(dir, path.Base(p)), err
 }
 
 // at returns the node at p, nil if there is none. It follows no link.
@@ -371,6 +283,16 @@ func (o *oracle) at(p string) *node {
 		}
 	}
 	return n
+}
+
+// locate returns the path that the target of a hard link means.
+func (o *oracle) locate(target string) (string, error) {
+	p, err := clean(target)
+	if err != nil {
+		return "", err
+	}
+	dir, err := o.resolve(parent(p))
+	return path.Join(dir, path.Base(p)), err
 }
 
 // resolve follows the symbolic links of p as chroot(2) would. What is missing
@@ -388,17 +310,11 @@ func (o *oracle) resolve(p string) (string, error) {
 		if links++; links > 40 {
 			return "", errors.New("too many symbolic links")
 		}
-		n.passed = o.layer
-		if n.gaveWay {
-			o.unspecified = "a path leads through a link that gave way to the user's data"
-		}
-		if n.deferred || n.linkname != "" && !n.laid {
-			o.known("path through hard link to excluded link")
-		}
 		if path.IsAbs(n.Linkname) {
 			at = "/"
 		}
 		todo = append(strings.Split(n.Linkname, "/"), todo...)
+		o.doubtPassed(n)
 	}
 	return at[1:], nil
 }
@@ -408,7 +324,7 @@ func (o *oracle) resolve(p string) (string, error) {
 // is a link to its own place by way of such a link.
 func (o *oracle) isGiven(p string, e entry) bool {
 	n := o.at(p)
-	if n == nil || !o.hostLinks {
+	if n == nil || !o.hasLinks {
 		return false
 	}
 	leadsTo := func(target string) string {
@@ -467,3 +383,11 @@ func prefixes(p string) func(func(string) bool) {
 
 // isWithin reports whether p is dir or lies below it.
 func isWithin(p, dir string) bool { return p == dir || strings.HasPrefix(p, dir+"/") }
+
+// each visits all nodes below n, which is at p.
+func (n *node) each(p string, visit func(p string, n *node)) {
+	for name, child := range n.children {
+		visit(path.Join(p, name), child)
+		child.each(path.Join(p, name), visit)
+	}
+}

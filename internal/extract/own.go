@@ -85,13 +85,20 @@ func (o *ownership) setFile(f *rootfs.File, p string, ent layer.Entry, report *R
 	if err != nil {
 		return err
 	}
-	if info.Perm() != mode || mode&^0o777 != 0 {
-		if err := f.Chmod(mode); err != nil {
+	perm := info.Perm()
+	if len(ent.Xattrs) > 0 && perm&0o200 == 0 {
+		perm |= 0o200 // setxattr(2) asks for the right to write, unless root does
+		if err := f.Chmod(perm); err != nil {
 			return err
 		}
 	}
 	if err := setXattrs(f, ent, report); err != nil {
 		return err
+	}
+	if perm != mode || mode&^0o777 != 0 {
+		if err := f.Chmod(mode); err != nil {
+			return err
+		}
 	}
 	return f.Chtimes(ent.ModTime)
 }

@@ -35,6 +35,8 @@ func (img randomImage) simpler() func(func(randomImage) bool) {
 		}
 		for _, change := range []func(*randomImage){
 			func(img *randomImage) { img.leftover = nil },
+			func(img *randomImage) { img.pace = 0 },
+			func(img *randomImage) { img.pace = min(img.pace, 1) },
 			func(img *randomImage) { img.host = nil },
 			func(img *randomImage) { img.packing = make([]packing, len(img.layers)) },
 			func(img *randomImage) { img.allow = nil },
@@ -154,6 +156,9 @@ func (img randomImage) String() string {
 	}
 	if len(img.links)+len(img.mounted)+len(img.owned) > 0 {
 		fmt.Fprintf(&b, "links of the host: %q, mounted: %q, owned: %q\n", img.links, img.mounted, img.owned)
+	}
+	if img.pace != 0 {
+		fmt.Fprintf(&b, "arriving at pace %d\n", img.pace)
 	}
 	list(&b, "on the host", img.host)
 	for _, layer := range img.leftover {

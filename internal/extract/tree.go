@@ -25,8 +25,10 @@ type node struct {
 	kind     layer.Kind
 	fixed    bool         // a Symlink of the host, over which the image is laid
 	laid     bool         // this extraction made it on the disk
+	linked   bool         // as a hard link
 	layer    int32        // the newest layer that named this path or one below it
 	above    int32        // of a Dir: the newest one that named it ahead of its turn
+	hidden   int32        // of a Dir: the newest one that hid what those below it have in it
 	target   string       // of a Symlink
 	entry    *layer.Entry // of a Dir: what described it last, to be set at the end
 	children map[string]*node
@@ -57,6 +59,7 @@ func (t *tree) resolve(p string) (string, error) {
 	}
 	pending := strings.Split(p, "/")
 	var names []string
+	nodes := []*node{t.root} // of the root and of each of names, nil if the image has none
 	for links := 0; len(pending) > 0; {
 		name := pending[0]
 		pending = pending[1:]
@@ -65,22 +68,31 @@ func (t *tree) resolve(p string) (string, error) {
 			continue
 		case "..":
 			names = names[:max(0, len(names)-1)]
+			nodes = nodes[:len(names)+1]
 			continue
 		}
-		n := t.find(path.Join(path.Join(names...), name))
+		n := nodes[len(names)].child(name)
 		if n == nil || n.kind != layer.Symlink {
-			names = append(names, name)
+			names, nodes = append(names, name), append(nodes, n)
 			continue
 		}
 		if links++; links > maxLinks {
 			return "", fmt.Errorf("the path %q passes more than %d symbolic links: %w", p, maxLinks, unix.ELOOP)
 		}
 		if path.IsAbs(n.target) {
-			names = names[:0]
+			names, nodes = names[:0], nodes[:1]
 		}
 		pending = append(strings.Split(n.target, "/"), pending...)
 	}
-	return path.Join(names...), nil
+	return strings.Join(names, "/"), nil
+}
+
+// child returns the node of that name below n, which may be nil.
+func (n *node) child(name string) *node {
+	if n == nil {
+		return nil
+	}
+	return n.children[name]
 }
 
 // passesLink reports whether any element of p is a symbolic link of the image.
@@ -168,5 +180,5 @@ func join(dir, name string) string {
 
 // within reports whether p is dir or lies below it; all is within the root.
 func within(p, dir string) bool {
-	return dir == "" || p == dir || strings.HasPrefix(p, dir+"/")
+	return dir == "" || strings.HasPrefix(p, dir) && (len(p) == len(dir) || p[len(dir)] == '/')
 }
