@@ -3,14 +3,11 @@ package bridge
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
@@ -23,8 +20,6 @@ const (
 	// parkTime is how long a server waits for its client to come back with
 	// answers, and for another client when it has nothing to do.
 	parkTime = 5 * time.Minute
-	// maxSpares bounds the servers that have nothing to do.
-	maxSpares = 4
 )
 
 // exchange is a request of a modern client to a legacy server that may ask
@@ -33,11 +28,12 @@ const (
 // its request, and the server waits until the client repeats the request with
 // the answers (basic/patterns/mrtr).
 type exchange struct {
-	session      *session
-	lane         *lane
-	key          string // of the pool of spares
-	method, name string
-	askable      []string // the questions that the client answers
+	session *session
+	lane    *lane
+	key     string // of the pool of spares
+	method  string
+	print   fingerprint
+	askable []string // the questions that the client answers
 
 	// The rest is guarded by the lock of the session's box.
 
@@ -72,25 +68,10 @@ type questionText struct {
 	Params json.RawMessage `json:"params"`
 }
 
-// exchanges are those that wait for their clients, by the state that the
-// client has to bring back, and the servers that have nothing to do.
-type exchanges struct {
-	mu     sync.Mutex
-	parked map[string]*exchange
-	spares []spare
-}
-
-// spare is a server that waits for its next exchange.
-type spare struct {
-	key     string // what its clients are like
-	session *session
-	last    uint64 // the last id that it knows
-}
-
 // beginExchange serves a request of which the server may ask back.
 func (b *Bridge) beginExchange(w http.ResponseWriter, r *http.Request, l *lane, m *modernRequest) error {
 	x := &exchange{
-		lane: l, method: m.Method, name: m.name, askable: m.questions(),
+		lane: l, method: m.Method, print: m.fingerprint(), askable: m.questions(),
 		key: fmt.Sprintf("%s %s %s", m.Bytes(m.capabilities), m.Bytes(m.client), m.logLevel),
 	}
 	last, err := b.engage(r.Context(), x, m)
@@ -288,9 +269,9 @@ func (x *exchange) answered(m jsonrpc.Message) {
 // resumeExchange serves a request that brings answers to the questions of the
 // server.
 func (b *Bridge) resumeExchange(w http.ResponseWriter, r *http.Request, m *modernRequest, state string) error {
-	x := b.exchanges.unpark(state, m)
-	if x == nil {
-		return &fault{code: jsonrpc.CodeInvalidParams, text: "the requestState is not of this request, or too old: begin anew without it"}
+	x, err := b.exchanges.unpark(state, m.fingerprint())
+	if err != nil {
+		return err
 	}
 	x.session.touch()
 	me := x.newRound(m)
@@ -321,84 +302,6 @@ func (x *exchange) takeAnswers(m *modernRequest) {
 	case len(x.asked) > 0:
 		x.gather.Reset(gatherTime)
 	}
-}
-
-// park keeps an exchange until its client comes back, and returns the state
-// that it has to bring.
-func (e *exchanges) park(x *exchange) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.parked == nil {
-		e.parked = map[string]*exchange{}
-	}
-	state := rand.Text()
-	e.parked[state] = x
-	return state
-}
-
-// unpark returns the exchange that a state belongs to, once, if it is one of
-// the same request.
-func (e *exchanges) unpark(state string, m *modernRequest) *exchange {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	x := e.parked[state]
-	if x == nil || x.method != m.Method || x.name != m.name {
-		return nil
-	}
-	delete(e.parked, state)
-	return x
-}
-
-// drop forgets a server that ends.
-func (e *exchanges) drop(s *session) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	maps.DeleteFunc(e.parked, func(_ string, x *exchange) bool { return x.session == s })
-	e.spares = slices.DeleteFunc(e.spares, func(other spare) bool { return other.session == s })
-}
-
-// keep keeps the server of an exchange that is over for another one, and ends
-// the oldest that is kept if there are too many.
-func (e *exchanges) keep(x *exchange, end func(*session)) {
-	number, err := strconv.ParseUint(x.number, 10, 64)
-	if err != nil || x.session.over() {
-		return
-	}
-	e.mu.Lock()
-	e.spares = append(e.spares, spare{x.key, x.session, number})
-	var surplus []spare
-	if n := len(e.spares) - maxSpares; n > 0 {
-		surplus = slices.Clone(e.spares[:n])
-		e.spares = slices.Delete(e.spares, 0, n)
-	}
-	e.mu.Unlock()
-	for _, s := range surplus {
-		end(s.session)
-	}
-}
-
-// takeSpare returns a server that knows such a client, or, for an empty key,
-// the oldest.
-func (e *exchanges) takeSpare(key string) (spare, bool) {
-	for {
-		s, ok := e.popSpare(key)
-		// Asked without our lock: a session takes it while it holds its own.
-		if !ok || !s.session.over() {
-			return s, ok
-		}
-	}
-}
-
-func (e *exchanges) popSpare(key string) (spare, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	i := slices.IndexFunc(e.spares, func(s spare) bool { return key == "" || s.key == key })
-	if i < 0 {
-		return spare{}, false
-	}
-	s := e.spares[i]
-	e.spares = slices.Delete(e.spares, i, i+1)
-	return s, true
 }
 
 // setHook sets who gets what the server sends by itself.

@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -69,28 +68,4 @@ func TestAServerGetsOneMessageOnALine(t *testing.T) {
 	eventually(t, "the server gets one line", func() bool {
 		return strings.Contains(h.log.String(), `got {    \"jsonrpc\": \"2.0\",   \"id\": \"q\",   \"result\": {     \"text\": \"a\\nb\"   } }`)
 	})
-}
-
-func TestTheStateOfAQuestionIsGoodOnce(t *testing.T) {
-	t.Parallel()
-	h := open(t, nil)
-	ask := func(id, rest string) string {
-		c, body := h.stateless(t).askAs(`{"elicitation":{}}`, id, "tools/call", "", rest)
-		return c.wants(http.StatusOK, body).body
-	}
-	var asked inputRequired
-	if err := json.Unmarshal([]byte(ask("1", lines(question))), &asked); err != nil {
-		t.Fatal(err)
-	}
-	// The server has no more to say, so that the client is asked nothing again.
-	again := `,"name":"t","requestState":"` + asked.Result.RequestState + `","inputResponses":{"question-1":{"action":"accept"}}`
-	c, body := h.stateless(t).askAs(`{"elicitation":{}}`, "2", "tools/call", "", again)
-	resp := make(chan response, 1)
-	go func() { resp <- c.post(body) }()
-	eventually(t, "the server gets the answer", func() bool { return strings.Contains(h.log.String(), `\"result\":{\"action\":\"accept\"}`) })
-	if got := ask("3", again); !strings.Contains(got, `"code":-32602`) {
-		t.Errorf("the state was good twice: %s", got)
-	}
-	h.Shutdown(t.Context())
-	<-resp
 }
