@@ -9,7 +9,7 @@ const (
 
 	// blockSize is a power of two, so that an index masked by blockMask is
 	// known to the compiler to be in bounds.
-	blockSize = 1 << 19
+	blockSize = 1 << 18
 	blockMask = blockSize - 1
 
 	// wordSize is the longest word that is copied at once. A block has room for
@@ -23,7 +23,7 @@ const (
 )
 
 // Block is a buffer of decompressed bytes, for [Reader.Fill]. The zero value is
-// empty and ready for use. It is large (half a MiB): allocate it once and use it
+// empty and ready for use. It is large (a quarter of a MiB): allocate it once and use it
 // again.
 type Block struct {
 	// buf begins with windowSize bytes of history, so that the decoder treats

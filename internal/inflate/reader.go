@@ -67,7 +67,7 @@ func NewReader(r io.Reader) *Reader {
 }
 
 // Reset makes z a Reader of the gzip stream r, as if it were new. It saves the
-// allocation of some 330 KiB.
+// allocation of some 120 KiB.
 func (z *Reader) Reset(r io.Reader) {
 	z.attach(r)
 	z.member = member{}
@@ -79,7 +79,7 @@ func (z *Reader) Reset(r io.Reader) {
 }
 
 // Fill replaces the contents of b by the next part of the decompressed stream:
-// about 480 KiB, or what is left. It returns [io.EOF], and an empty b, when
+// about 220 KiB, or what is left. It returns [io.EOF], and an empty b, when
 // everything has been delivered and verified. What precedes an error in the
 // stream is delivered before the error is.
 //
