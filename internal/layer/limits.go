@@ -22,7 +22,7 @@ var (
 	ErrTooManyEntries = errors.New("too many entries")
 )
 
-// Limits bounds what one layer may hold.
+// Limits bounds what one layer may hold, or all of an image: see Check.
 type Limits struct {
 	// Bytes bounds the length of the decompressed stream, and also the sum of
 	// the sizes of all files, which is more if some are sparse.
@@ -31,9 +31,6 @@ type Limits struct {
 	// Entries bounds the members of the archive, skipped ones included.
 	// 0 means DefaultMaxEntries.
 	Entries int64
-	// Used is what other layers already took from these limits: with the Used
-	// of one layer's Reader for the next, the limits are those of an image.
-	Used Usage
 }
 
 // Usage is what counts against Limits.

@@ -35,8 +35,7 @@ func NewReader(blob io.Reader, lim Limits) *Reader {
 	r := &Reader{
 		blob:   &blobReader{r: blob},
 		lim:    lim,
-		used:   lim.Used,
-		stream: stream{limit: lim.Bytes, arrived: lim.Used.Bytes},
+		stream: stream{limit: lim.Bytes},
 	}
 	r.archive.stream = &r.stream
 	return r
@@ -69,8 +68,8 @@ func (r *Reader) Close() error {
 	return decoder.close()
 }
 
-// Used returns what counts against the limits so far, including Limits.Used
-// and the whole of the current entry.
+// Used returns what counts against the limits so far, the whole of the current
+// entry included.
 func (r *Reader) Used() Usage {
 	return Usage{
 		Bytes:   max(r.used.Bytes, r.stream.used()),
