@@ -1,8 +1,11 @@
 package bridge
 
 import (
+	"net/http"
 	"time"
 	"weak"
+
+	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
 )
 
 // Backoff is what slows down the starts of a server that does not start.
@@ -38,3 +41,35 @@ func EndedOutbox(opts *Options, after time.Duration) (forgotten func() bool) {
 
 // Count counts a request that has succeeded.
 func Count(b *Bridge, method string, took time.Duration) { b.stats.over(method, succeeded, took) }
+
+// Mirrors returns the headers that repeat arguments of a tool with a schema,
+// and the names that lead to the arguments; ok is false if a mark in it is
+// wrong.
+func Mirrors(schema []byte) (paths map[string][]string, ok bool) {
+	found, ok := mirrorsIn(schema)
+	paths = map[string][]string{}
+	for _, mirror := range found {
+		paths[mirror.header] = mirror.path
+	}
+	return paths, ok
+}
+
+// CheckMirrors checks that the headers of a call repeat its arguments, for a
+// tool with a schema.
+func CheckMirrors(schema, body []byte, h http.Header) error {
+	m, err := jsonrpc.Parse(body)
+	if err != nil {
+		return err
+	}
+	call, err := readModern(m)
+	if err != nil {
+		return err
+	}
+	found, _ := mirrorsIn(schema)
+	for _, mirror := range found {
+		if err := mirror.check(h, &call); err != nil {
+			return err
+		}
+	}
+	return nil
+}
