@@ -250,7 +250,7 @@ func (b *Bridge) refuse(w http.ResponseWriter, id []byte, err error) {
 	case errors.Is(err, errDuplicate), errors.Is(err, errBusy):
 		status = http.StatusBadRequest
 	}
-	if errors.Is(err, ErrFull) || errors.Is(err, errBusy) {
+	if errors.Is(err, ErrFull) || errors.Is(err, errBusy) || errors.Is(err, errLaneBusy) {
 		b.stats.refused[refusedFull].Add(1)
 	}
 	if wait > 0 {

@@ -58,11 +58,12 @@ func serve(what string) int {
 //	pid   answers with its process id
 //	say   writes the lines in the parameters, with $ID and $TOKEN for those of
 //	      the request, and does not answer; so do tools/call
-//	      and prompts/list
+//	      and prompts/list; at the line $AWAIT PATH it waits for a file
+//	heard answers with how many responses it has got
 //	die   ends with an exit code
 func servePuppet() int {
 	in := bufio.NewReader(os.Stdin)
-	for {
+	for heard := 0; ; {
 		line, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
 			return 0
@@ -97,10 +98,13 @@ func servePuppet() int {
 			write(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"error":{"code":-32601,"message":"no such method"}}`)
 		case "resources/read":
 			write(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"error":{"code":-32002,"message":"no such resource"}}`)
+		case "heard":
+			answer(m.ID, fmt.Sprintf(`{"heard":%d}`, heard))
 		case "die":
 			fmt.Fprintln(os.Stderr, "dying as told")
 			return 7
 		case "":
+			heard++
 			fmt.Fprintln(os.Stderr, "got", string(line))
 		}
 	}
@@ -139,8 +143,21 @@ func obey(id, params json.RawMessage) {
 	replacer := strings.NewReplacer("$ID", string(id), "$TOKEN", string(p.Meta.Token))
 	for range max(1, p.Repeat) {
 		for _, line := range p.Lines {
+			if path, ok := strings.CutPrefix(line, "$AWAIT "); ok {
+				await(path)
+				continue
+			}
 			write(replacer.Replace(line))
 		}
+	}
+}
+
+func await(path string) {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -154,7 +171,12 @@ func discover(id json.RawMessage) {
 }
 
 func write(line string) {
-	if _, err := io.Copy(os.Stdout, strings.NewReader(line+"\n")); err != nil {
+	_, err := io.Copy(os.Stdout, strings.NewReader(line+"\n"))
+	must(err)
+}
+
+func must(err error) {
+	if err != nil {
 		panic(err)
 	}
 }

@@ -182,6 +182,9 @@ func (p *pool) cancel(calls []poolCall) {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
 	for _, c := range calls {
+		if c.number == helloNumber {
+			continue // the others need the answer as well
+		}
 		notice := jsonrpc.Call(nil, "notifications/cancelled", fmt.Appendf(nil, `{"requestId":%s}`, c.number))
 		if err := p.process.Send(ctx, notice); err != nil {
 			p.log.Debug("Cannot cancel a request", "err", err)
@@ -203,7 +206,14 @@ func (s *share) Send(ctx context.Context, message []byte) error {
 	if forward == nil {
 		return nil
 	}
-	return s.pool.process.Send(ctx, forward)
+	if m.Method == "initialize" {
+		ctx = context.WithoutCancel(ctx) // the others need the answer as well
+	}
+	err = s.pool.process.Send(ctx, forward)
+	if err != nil && m.Kind == jsonrpc.Request {
+		s.pool.withdraw(s, m.Key(m.ID))
+	}
+	return err
 }
 
 // translate returns what the server gets of a message, if anything, or what
@@ -239,8 +249,8 @@ func (p *pool) rewrite(s *share, m jsonrpc.Message) (jsonrpc.Message, bool) {
 		return m, first
 	case m.Method == "notifications/cancelled":
 		key := m.Key(m.Cancels)
-		i := slices.IndexFunc(p.calls, func(c poolCall) bool { return c.of == s && c.key == key })
-		if i < 0 {
+		i := p.callOf(s, key)
+		if i < 0 || p.calls[i].number == helloNumber { // for which others wait
 			return m, false
 		}
 		number := p.calls[i].number
@@ -248,6 +258,21 @@ func (p *pool) rewrite(s *share, m jsonrpc.Message) (jsonrpc.Message, bool) {
 		return m.With(jsonrpc.Edit{At: m.Cancels, With: []byte(number)}), true
 	}
 	return m, true
+}
+
+// callOf returns the place of a client's request among the calls; -1 if it is
+// not there. The lock is held.
+func (p *pool) callOf(s *share, key string) int {
+	return slices.IndexFunc(p.calls, func(c poolCall) bool { return c.of == s && c.key == key })
+}
+
+// withdraw forgets a request that the server does not get.
+func (p *pool) withdraw(s *share, key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := p.callOf(s, key); i >= 0 {
+		p.calls = slices.Delete(p.calls, i, i+1)
+	}
 }
 
 // number registers a request and gives it a number of ours. The lock is held.

@@ -1,6 +1,8 @@
 package bridge_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -60,4 +62,76 @@ func TestSessionsMayShareAServer(t *testing.T) {
 	next := c.pid()
 	c.send(http.MethodDelete, "")
 	eventually(t, "the server ends with its last session", func() bool { return !lives(next) })
+}
+
+func TestASharedServerMayHave256QuestionsOpen(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(opts *bridge.Options) { opts.Shared = true })
+	c := h.begin(t, "2025-11-25")
+	ask := func(id int) string { return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"roots/list"}`, id) }
+	var questions []string
+	for id := range 257 {
+		questions = append(questions, ask(id))
+	}
+	stream := c.stream(http.MethodPost, say("1", questions...))
+	stream.wants(append([]string{""}, questions[:256]...)...)
+	heard := func(what string) {
+		t.Helper()
+		eventually(t, "the server hears "+what, func() bool { return strings.Contains(h.log.String(), "got "+what) })
+	}
+	heard(`{\"jsonrpc\":\"2.0\",\"id\":256,\"error\":{\"code\":-32601,`)
+	c.wants(http.StatusAccepted, result("0"))
+	heard(`{\"jsonrpc\":\"2.0\",\"id\":0,\"result\"`)
+	again := c.stream(http.MethodPost, say("2", ask(300), result("1")))
+	again.wants("", ask(300))
+}
+
+func TestSharingSessionsHaveALimit(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(opts *bridge.Options) { opts.Shared, opts.Sessions = true, 2 })
+	first, second := h.begin(t, "2025-11-25"), h.begin(t, "2025-11-25")
+	got := h.client(t).wants(http.StatusServiceUnavailable, strings.Replace(hello, "VERSION", "2025-11-25", 1))
+	if !strings.Contains(got.body, bridge.ErrFull.Error()) || got.header.Get("Retry-After") == "" {
+		t.Errorf("got %+v", got)
+	}
+	pid := first.pid()
+	first.send(http.MethodDelete, "")
+	if third := h.begin(t, "2025-11-25"); third.pid() != pid || second.pid() != pid {
+		t.Error("the server did not stay")
+	}
+}
+
+// The first client says hello for all that share the server.
+func TestTheFirstClientOfASharedServerMayGoAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 5 { // since a client that has gone is noticed half of the time only
+		h := open(t, func(opts *bridge.Options) { opts.Shared, opts.SSE = true, bridge.SSEOn })
+		in, out := h.connect(t)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		first := strings.Replace(hello, "VERSION", "2025-11-25", 1)
+		h.hand(gone, h.client(t), first)
+		out.wants(http.StatusAccepted, first)
+		if got := in.data(); !strings.Contains(got, "puppet") {
+			t.Errorf("initialize: %s", got)
+		}
+	}
+}
+
+func TestARequestThatASharedServerDoesNotGetIsForgotten(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(opts *bridge.Options) { opts.Shared = true })
+	a, b := h.begin(t, "2025-11-25"), h.begin(t, "2025-11-25")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for unsent := 0; unsent < 3; {
+		h.hand(gone, a, say("1"))
+		if h.Stats().InFlight == 0 {
+			unsent++
+			continue
+		}
+		a.wants(http.StatusAccepted, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+	}
+	// Nobody but b has a request in flight, so that the question is for b.
+	b.stream(http.MethodPost, say("1", question)).wants("", question)
 }
