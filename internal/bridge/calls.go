@@ -239,6 +239,9 @@ func (s *session) forget(c *call, o outcome) {
 		return
 	}
 	s.calls = slices.Delete(s.calls, i, i+1)
+	if s.only != nil {
+		s.seen = time.Now() // release does so for the others
+	}
 	if !c.began.IsZero() {
 		s.stats.over(c.method, o, time.Since(c.began))
 	}

@@ -39,6 +39,25 @@ func EndedOutbox(opts *Options, after time.Duration) (forgotten func() bool) {
 	return func() bool { return held.Value() == nil }
 }
 
+// SilentStream returns a handler that serves a stream on which nothing comes.
+func SilentStream(opts *Options) http.Handler {
+	b := New(*opts)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		box := newOutbox(&b.opts)
+		box.mu.Lock()
+		st := box.newStream(0)
+		me := st.attach(0)
+		box.mu.Unlock()
+		out := b.newResponder(w)
+		if out.begin(st) == nil {
+			out.serve(r.Context(), st, me)
+		}
+		box.mu.Lock()
+		defer box.mu.Unlock()
+		box.close()
+	})
+}
+
 // Count counts a request that has succeeded.
 func Count(b *Bridge, method string, took time.Duration) { b.stats.over(method, succeeded, took) }
 

@@ -43,16 +43,33 @@ func (p pipe) Close() error { return nil }
 
 func (p pipe) Addr() net.Addr { return &net.TCPAddr{} }
 
+// serveOne serves one connection, of which it returns the other end. It holds
+// nothing: what is not read on one end cannot be written on the other.
+func serveOne(t *testing.T, h http.Handler) net.Conn {
+	t.Helper()
+	client, ours := net.Pipe()
+	listener := pipe{make(chan net.Conn, 1)}
+	listener.conns <- ours
+	close(listener.conns)
+	server := &http.Server{Handler: h}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+		_ = client.Close()
+	})
+	return client
+}
+
 func TestABodyThatDoesNotComeIsNotWaitedForLongerThanAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		client, ours := net.Pipe()
-		listener := pipe{make(chan net.Conn, 1)}
-		listener.conns <- ours
-		close(listener.conns)
-		server := &http.Server{Handler: bridge.New(bridge.Options{})}
-		served := make(chan error, 1)
-		go func() { served <- server.Serve(listener) }()
+		client := serveOne(t, bridge.New(bridge.Options{}))
 		began := time.Now()
 		const half = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 		if _, err := client.Write([]byte(half)); err != nil {
@@ -66,13 +83,31 @@ func TestABodyThatDoesNotComeIsNotWaitedForLongerThanAMinute(t *testing.T) {
 		if took := time.Since(began); resp.StatusCode != http.StatusBadRequest || took != time.Minute {
 			t.Errorf("status %d after %s, want 400 after a minute", resp.StatusCode, took)
 		}
-		if err := server.Close(); err != nil {
-			t.Error(err)
+	})
+}
+
+// A keep-alive comment every 15 s finds out those that are there no more.
+func TestAClientThatReadsNothingIsCutOffAfterHalfAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		over := make(chan time.Time, 1)
+		stream := bridge.SilentStream(&bridge.Options{})
+		client := serveOne(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			stream.ServeHTTP(w, r)
+			over <- time.Now()
+		}))
+		began := time.Now()
+		if _, err := client.Write([]byte("GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n")); err != nil {
+			t.Fatal(err)
 		}
-		if err := <-served; !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
+		resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		_ = client.Close()
+		defer resp.Body.Close()
+		if took := (<-over).Sub(began); took != 15*time.Second+30*time.Second {
+			t.Errorf("it was cut off after %s", took)
+		}
 	})
 }
 

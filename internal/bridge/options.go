@@ -45,8 +45,8 @@ type Options struct {
 	Shared bool
 	// Sessions is how many sessions there may be at once; zero means 32.
 	Sessions int
-	// Idle is after how long a session ends whose client sends nothing; zero
-	// means 30 minutes.
+	// Idle is after how long a session ends whose client sends nothing and
+	// waits for nothing, whatever streams it has open; zero means 30 minutes.
 	Idle time.Duration
 	// Start is how long a server may take to answer initialize; zero means
 	// 50 s, since many clients wait for a minute.

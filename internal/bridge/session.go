@@ -70,6 +70,9 @@ func (s *session) touch() {
 func (s *session) guardIdle(limit time.Duration, expire func()) {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
+	if s.ended != nil {
+		return
+	}
 	s.idle = time.AfterFunc(limit, func() {
 		if left := limit - s.idleFor(); left > 0 {
 			s.idle.Reset(left)
@@ -86,6 +89,9 @@ func (s *session) guardIdle(limit time.Duration, expire func()) {
 func (s *session) idleFor() time.Duration {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
+	if s.only != nil && len(s.calls) > 0 {
+		return 0
+	}
 	for _, st := range s.box.streams {
 		if !st.standing && st.reader != nil {
 			return 0

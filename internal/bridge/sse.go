@@ -15,7 +15,9 @@ const (
 )
 
 // serveSSE serves one connection, which has a session of its own: all that
-// its server says goes to this connection, and it ends with it.
+// its server says goes to this connection, and each ends with the other. A
+// connection whose client is idle ends as well: that it stands open shows that
+// somebody is there, but behind a proxy that may be nobody but the proxy.
 func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET")
@@ -36,6 +38,7 @@ func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer b.end(s, errGone, true)
+	s.guardIdle(b.opts.Idle, func() { b.end(s, errIdle, true) })
 	out := b.newResponder(w)
 	if out.begin(s.only) == nil && out.write(endpointEvent(s.id)) == nil {
 		out.serve(r.Context(), s.only, me)
