@@ -72,7 +72,7 @@ func (b *bench) open(ctx context.Context) (err error) {
 	if b.store, err = startStore(ctx, registry, b.serve); err != nil {
 		return err
 	}
-	b.closers = append(b.closers, b.store.daemon.stop)
+	b.closers = append(b.closers, b.store.daemon.Stop)
 	if err := b.openFar(&b.far, true); err != nil {
 		return err
 	}

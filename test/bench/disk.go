@@ -68,7 +68,11 @@ func (d *disk) remove() error {
 
 // unmount waits for a tool that was killed and is still ending.
 func unmount(point string) error {
-	for deadline := time.Now().Add(daemonTimeout); ; time.Sleep(pollInterval) {
+	const (
+		patience = 30 * time.Second
+		pause    = 20 * time.Millisecond
+	)
+	for deadline := time.Now().Add(patience); ; time.Sleep(pause) {
 		err := unix.Unmount(point, 0)
 		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
 			return err

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/test/daemon"
 )
 
 // engine is a daemon that pulls, with everything that it keeps in one
@@ -23,22 +25,22 @@ type engine struct {
 func (e engine) contest(ctx context.Context, l lap) (u usage, err error) {
 	cmd := command(context.WithoutCancel(ctx), e.program, e.args...)
 	cmd.Env = append(cmd.Environ(), "TMPDIR="+l.dir)
-	d, err := startDaemon(l.log.Name()+".daemon", cmd)
+	d, err := daemon.Start(l.log.Name()+".daemon", cmd)
 	if err != nil {
 		return usage{}, err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
-	if err := d.ready(ctx, func(ctx context.Context) error { return run(command(ctx, e.check[0], e.check[1:]...)) }); err != nil {
+	defer func() { err = errors.Join(err, d.Stop()) }()
+	if err := d.Ready(ctx, func(ctx context.Context) error { return run(command(ctx, e.check[0], e.check[1:]...)) }); err != nil {
 		return usage{}, err
 	}
-	before, _, err := family(cmd.Process.Pid)
+	before, _, err := family(d.PID())
 	if err != nil {
 		return usage{}, err
 	}
 	if u, err = l.measure(ctx, nil, e.pull...); err != nil {
-		return usage{}, fmt.Errorf("%w\n%s", err, d.tail())
+		return usage{}, fmt.Errorf("%w\n%s", err, d.Tail())
 	}
-	after, rss, err := family(cmd.Process.Pid)
+	after, rss, err := family(d.PID())
 	u.CPU += after - before
 	u.RSS = max(u.RSS, rss)
 	return u, err

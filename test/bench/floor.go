@@ -69,7 +69,7 @@ func (b *bench) floor(ls layers, whole bool, note func(floorParts)) contestant {
 			job.Blobs = append(job.Blobs, blob.File)
 			job.URLs = append(job.URLs, fmt.Sprintf("http://%s/v2/%s/blobs/%s", b.store.address, repository, blob.Hash))
 		}
-		before, _, err := family(b.store.daemon.cmd.Process.Pid)
+		before, _, err := family(b.store.daemon.PID())
 		if err != nil {
 			return usage{}, err
 		}
@@ -77,7 +77,7 @@ func (b *bench) floor(ls layers, whole bool, note func(floorParts)) contestant {
 		if err := l.ask(ctx, job, &parts, floorArg); err != nil {
 			return usage{}, err
 		}
-		after, _, err := family(b.store.daemon.cmd.Process.Pid)
+		after, _, err := family(b.store.daemon.PID())
 		note(parts)
 		return usage{CPU: parts.cpu(), Wall: parts.wall(runtime.NumCPU(), after-before)}, err
 	}}

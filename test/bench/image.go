@@ -20,6 +20,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/drengskapur/fastmcp-runner/test/packages"
 )
 
 // compression is how a layer is compressed.
@@ -83,7 +85,7 @@ const index = "layers.json"
 // cachedLayers returns layers that depend on nothing but key, made at most once
 // by what is written to them.
 func cachedLayers(name string, key []string, how compression, contents func() ([]content, error)) (layers, error) {
-	at, err := cached(name, append([]string{string(how), "9"}, key...), func(path string) error {
+	at, err := packages.Keep(name, append([]string{string(how), "9"}, key...), func(path string) error {
 		all, err := contents()
 		if err != nil {
 			return err

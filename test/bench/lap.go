@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/drengskapur/fastmcp-runner/test/daemon"
 )
 
 // lap is one run of one tool: a disk that is empty, an image, and a log.
@@ -99,7 +101,7 @@ func (b *bench) on(ctx context.Context, s scenario, c contestant, see func(l lap
 		return usage{}, err
 	}
 	if u, err = c.run(ctx, l); err != nil {
-		return usage{}, fmt.Errorf("%s: %w\n%s", c.name, err, tail(log.Name()))
+		return usage{}, fmt.Errorf("%s: %w\n%s", c.name, err, daemon.Tail(log.Name()))
 	}
 	if u.Others, err = seen(); err != nil {
 		return usage{}, err

@@ -26,7 +26,7 @@ func (l limits) proxy(target string) (address string, stop func() error, err err
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: l.handler(target), ReadHeaderTimeout: daemonTimeout}
+	server := &http.Server{Handler: l.handler(target), ReadHeaderTimeout: time.Minute}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	return listener.Addr().String(), func() error {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"github.com/drengskapur/fastmcp-runner/test/packages"
 )
 
 // The versions of the peers that come from the Go module proxy; the others are
@@ -42,7 +44,7 @@ func buildPeers(ctx context.Context) (p peers, err error) {
 // whose modules replace others; as a dependency they are built without that.
 func goProgram(ctx context.Context, module, version, pkg string) (string, error) {
 	name := path.Base(pkg)
-	dir, err := cached("bench-"+name, []string{module, version}, func(dir string) error {
+	dir, err := packages.Keep("bench-"+name, []string{module, version}, func(dir string) error {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}

@@ -11,12 +11,14 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/drengskapur/fastmcp-runner/test/daemon"
 )
 
 // store is a real registry, the CNCF's distribution, on a loopback port.
 type store struct {
 	address string
-	daemon  *daemon
+	daemon  *daemon.Daemon
 }
 
 // startStore starts an empty registry below dir, at an address of loopback, or
@@ -31,20 +33,20 @@ func startStore(ctx context.Context, dir, address string) (*store, error) {
 	if err := os.WriteFile(config, []byte(body), 0o600); err != nil {
 		return nil, err
 	}
-	d, err := startDaemon(filepath.Join(dir, "log"), exec.CommandContext(context.WithoutCancel(ctx), "docker-registry", "serve", config))
+	d, err := daemon.Start(filepath.Join(dir, "log"), exec.CommandContext(context.WithoutCancel(ctx), "docker-registry", "serve", config))
 	if err != nil {
 		return nil, err
 	}
 	s := &store{daemon: d}
-	if err := d.ready(ctx, func(context.Context) error { return s.find() }); err != nil {
-		return nil, errors.Join(err, d.stop())
+	if err := d.Ready(ctx, func(context.Context) error { return s.find() }); err != nil {
+		return nil, errors.Join(err, d.Stop())
 	}
 	return s, nil
 }
 
 // find reads from the log at which port the kernel has put the registry.
 func (s *store) find() error {
-	log, err := os.ReadFile(s.daemon.log)
+	log, err := os.ReadFile(s.daemon.Log)
 	if err != nil {
 		return err
 	}

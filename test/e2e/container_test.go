@@ -58,7 +58,7 @@ func (c *container) remove() {
 	if c.t.Failed() {
 		c.t.Logf("the container's log:\n%s", lastLines(c.logs(), 40))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), daemonTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), promptly)
 	defer cancel()
 	if _, err := c.lab.engine.docker(ctx, "rm", "--force", "--volumes", c.id); err != nil {
 		c.t.Error(err)
@@ -88,7 +88,7 @@ func freePort(t *testing.T) int {
 
 // logs returns what the runner and the server printed.
 func (c *container) logs() string {
-	ctx, cancel := context.WithTimeout(context.Background(), daemonTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), promptly)
 	defer cancel()
 	out, err := c.lab.engine.command(ctx, "logs", c.id).CombinedOutput()
 	if err != nil {

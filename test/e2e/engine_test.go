@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/test/daemon"
 )
 
 // engine is a container engine, driven by its command line.
@@ -42,17 +44,17 @@ func startEngine(ctx context.Context, dir string) (engine, func() error, error) 
 		return engine{}, nil, err
 	}
 	eng := engine{host: "unix://" + filepath.Join(dir, "docker.sock")}
-	d, err := startDaemon(filepath.Join(dir, "log"), "dockerd",
+	d, err := daemon.Start(filepath.Join(dir, "log"), exec.CommandContext(context.WithoutCancel(ctx), "dockerd",
 		"--host", eng.host,
 		"--bridge=none", "--iptables=false", "--ip6tables=false",
 		"--data-root", filepath.Join(dir, "data"),
 		"--exec-root", filepath.Join(dir, "exec"),
-		"--pidfile", filepath.Join(dir, "pid"))
+		"--pidfile", filepath.Join(dir, "pid")))
 	if err != nil {
 		return engine{}, nil, err
 	}
-	stop := func() error { return errors.Join(d.stop(), unmountBelow(dir)) }
-	if err := d.ready(ctx, eng.answers); err != nil {
+	stop := func() error { return errors.Join(d.Stop(), unmountBelow(dir)) }
+	if err := d.Ready(ctx, eng.answers); err != nil {
 		return engine{}, nil, errors.Join(err, stop())
 	}
 	return eng, stop, nil

@@ -1,16 +1,14 @@
 package e2e_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/test/packages"
 )
 
 const (
@@ -21,9 +19,6 @@ const (
 	// childTag an image that somebody built on it with two lines.
 	rootfsTag = "fastmcp-runner:test-rootfs"
 	childTag  = "fastmcp-runner-child:test"
-
-	// basePackages make a Debian that can take the place of the Wolfi base.
-	basePackages = "python3,ca-certificates"
 
 	// module is the root of the source tree, seen from this package.
 	module = "../.."
@@ -93,7 +88,7 @@ func copySources(to string, names ...string) error {
 }
 
 func (l *lab) removeImages() error {
-	ctx, cancel := context.WithTimeout(context.Background(), daemonTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), promptly)
 	defer cancel()
 	_, err := l.engine.docker(ctx, "rmi", "--force", childTag, rootfsTag, runnerTag, baseTag)
 	return err
@@ -112,44 +107,8 @@ func buildProgram(ctx context.Context, path, pkg string) error {
 	return err
 }
 
-// cachedBase returns an archive of a small Debian: this machine's release, by
-// way of this machine's mirror.
+// cachedBase returns an archive of a small Debian that can take the place of the
+// Wolfi base.
 func cachedBase(ctx context.Context) (string, error) {
-	suite, err := debianSuite()
-	if err != nil {
-		return "", err
-	}
-	sources := debianSources()
-	key := append([]string{suite, basePackages, runtime.GOARCH}, sources...)
-	return cached("base", key, func(path string) error {
-		args := []string{"--quiet", "--variant=minbase", "--format=tar", "--include=" + basePackages, suite, path}
-		_, err := output(exec.CommandContext(ctx, "mmdebstrap", append(args, sources...)...))
-		return err
-	})
-}
-
-// debianSuite returns the name of this machine's release, see os-release(5).
-func debianSuite() (string, error) {
-	body, err := os.ReadFile("/etc/os-release")
-	if err != nil {
-		return "", err
-	}
-	lines := bufio.NewScanner(bytes.NewReader(body))
-	for lines.Scan() {
-		if suite, ok := strings.CutPrefix(lines.Text(), "VERSION_CODENAME="); ok {
-			return strings.Trim(suite, `"'`), nil
-		}
-	}
-	return "", errors.New("/etc/os-release names no VERSION_CODENAME")
-}
-
-// debianSources returns the file that names this machine's Debian mirror, if
-// it is at a usual place; without one, mmdebstrap takes the public mirror.
-func debianSources() []string {
-	for _, name := range []string{"/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"} {
-		if info, err := os.Stat(name); err == nil && info.Size() > 0 {
-			return []string{name}
-		}
-	}
-	return nil
+	return packages.DebianBase(ctx, "python3", "ca-certificates")
 }

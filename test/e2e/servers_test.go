@@ -3,11 +3,12 @@ package e2e_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/drengskapur/fastmcp-runner/test/packages"
 )
 
 const (
@@ -128,17 +129,12 @@ func (l *lab) installPython() (python, error) {
 	if err != nil {
 		return python{}, err
 	}
-	list := filepath.Join(fastmcpDir, "requirements.txt")
-	requirements, err := os.ReadFile(list)
+	requirements, err := os.ReadFile(filepath.Join(fastmcpDir, "requirements.txt"))
 	if err != nil {
 		return python{}, err
 	}
-	packages, err := cached("fastmcp", []string{string(requirements), version}, func(path string) error {
-		_, err := output(exec.CommandContext(ctx, "python3", "-m", "pip", "install", "--quiet",
-			"--target", path, "--python-version", version, "--only-binary=:all:", "--requirement", list))
-		return err
-	})
-	return python{version: version, packages: packages}, err
+	dir, err := packages.PyPIFor(ctx, version, strings.Fields(string(requirements))...)
+	return python{version: version, packages: dir}, err
 }
 
 // buildNode packs a server that needs Node, which the base does not have.

@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,12 +20,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/drengskapur/fastmcp-runner/test/daemon"
 )
 
 // store is a real registry, the CNCF's distribution, on a Unix socket. Clients
 // reach it through a front.
 type store struct {
-	daemon *daemon
+	daemon *daemon.Daemon
 	dial   http.RoundTripper
 	pusher *httptest.Server
 	mu     sync.Mutex // held while pushing: distribution mixes up two uploads of one blob
@@ -42,7 +45,7 @@ func startStore(ctx context.Context, dir string) (*store, error) {
 	if err := os.WriteFile(config, []byte(body), 0o600); err != nil {
 		return nil, err
 	}
-	d, err := startDaemon(filepath.Join(dir, "log"), "docker-registry", "serve", config)
+	d, err := daemon.Start(filepath.Join(dir, "log"), exec.CommandContext(context.WithoutCancel(ctx), "docker-registry", "serve", config))
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +55,8 @@ func startStore(ctx context.Context, dir string) (*store, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		},
 	}}
-	if err := d.ready(ctx, s.answers); err != nil {
-		return nil, errors.Join(err, d.stop())
+	if err := d.Ready(ctx, s.answers); err != nil {
+		return nil, errors.Join(err, d.Stop())
 	}
 	s.pusher = httptest.NewServer(s.proxy())
 	return s, nil
@@ -61,7 +64,7 @@ func startStore(ctx context.Context, dir string) (*store, error) {
 
 func (s *store) stop() error {
 	s.pusher.Close()
-	return s.daemon.stop()
+	return s.daemon.Stop()
 }
 
 // answers reports whether the registry is up.

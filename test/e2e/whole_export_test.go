@@ -239,7 +239,7 @@ func (l *lab) create(t *testing.T, image string) string {
 // cleanUp runs a docker command after a test.
 func (l *lab) cleanUp(t *testing.T, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), daemonTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), promptly)
 	defer cancel()
 	if _, err := l.engine.docker(ctx, args...); err != nil {
 		t.Error(err)

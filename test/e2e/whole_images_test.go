@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -62,7 +61,7 @@ func debianLayer() (v1.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	layer, err := cached("layer", []string{filepath.Base(base)}, func(path string) error { return compress(path, base) })
+	layer, err := packages.Keep("debian-layer", []string{filepath.Base(base)}, func(path string) error { return compress(path, base) })
 	if err != nil {
 		return nil, err
 	}
@@ -94,17 +93,7 @@ func compress(to, from string) (err error) {
 func debianTools() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	suite, err := debianSuite()
-	if err != nil {
-		return "", err
-	}
-	const packages = "musl,musl-dev,busybox-static,gosu"
-	sources := debianSources()
-	return cached("tools", append([]string{suite, packages, runtime.GOARCH}, sources...), func(path string) error {
-		args := []string{"--quiet", "--variant=extract", "--format=directory", "--include=" + packages, suite, path}
-		_, err := output(exec.CommandContext(ctx, "mmdebstrap", append(args, sources...)...))
-		return err
-	})
+	return packages.DebianFiles(ctx, "musl", "musl-dev", "busybox-static", "gosu")
 }
 
 // machine is the name of this architecture in Debian's and musl's file names.
@@ -222,14 +211,7 @@ func (l *lab) buildFilesystem() (v1.Image, error) {
 func nodeProgram() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
-	name := "node-linux-" + arch
-	dir, err := cached("nodejs", []string{name, nodeVersion}, func(path string) error {
-		_, err := output(exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
-			"--prefix", path, name+"@"+nodeVersion))
-		return err
-	})
-	return filepath.Join(dir, "node_modules", name, "bin", "node"), err
+	return packages.Node(ctx)
 }
 
 // buildAlpine packs a server as on the image alpine: no links into /usr, a
@@ -382,9 +364,5 @@ func oddities() []content {
 func nodeModules() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	return cached("node", []string{nodeServer, nodeServerVersion}, func(path string) error {
-		_, err := output(exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts",
-			"--omit=dev", "--prefix", path, fmt.Sprintf("%s@%s", nodeServer, nodeServerVersion)))
-		return err
-	})
+	return packages.NPM(ctx, nodeServer+"@"+nodeServerVersion)
 }
