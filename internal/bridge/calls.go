@@ -191,16 +191,27 @@ func (s *session) answer(m jsonrpc.Message) {
 // fail answers a request in the place of the server. The lock is held.
 func (s *session) fail(c *call, err error) {
 	s.forget(c, failed)
-	failure := jsonrpc.Failure(c.id, jsonrpc.CodeInternal, err.Error(), nil)
+	m := failure(c.id, err)
 	if c.answered != nil {
-		m, err := jsonrpc.Parse(failure)
-		if err != nil {
-			panic("internal error: " + err.Error())
-		}
 		c.answered(m)
 		return
 	}
-	c.stream.add(failure, c.stream != s.only)
+	c.stream.add(m.Raw, c.stream != s.only)
+}
+
+// failure returns the answer to a request that does not reach its server, or
+// whose answer does not come.
+func failure(id []byte, err error) jsonrpc.Message {
+	return parsed(jsonrpc.Failure(id, jsonrpc.CodeInternal, err.Error(), nil))
+}
+
+// parsed returns a message of ours, or one that was read before.
+func parsed(raw []byte) jsonrpc.Message {
+	m, err := jsonrpc.Parse(raw)
+	if err != nil {
+		panic("internal error: " + err.Error())
+	}
+	return m
 }
 
 // lost answers the request whose answer was dropped for its length; all, if

@@ -96,32 +96,42 @@ func TestASessionMayHave256RequestsInFlight(t *testing.T) {
 	}
 }
 
-// A server that asks and asks and does not read what it is answered.
+// A server that asks and asks, and reads nothing until it has done so.
 func TestSixtyFourAnswersWaitForAServerToReadThem(t *testing.T) {
 	t.Parallel()
-	h := open(t, nil)
-	number := func(method string) int {
-		c, body := h.stateless(t).ask("1", method, "", "")
-		var got struct{ Result struct{ PID, Heard int } }
-		if err := json.Unmarshal([]byte(c.wants(http.StatusOK, body).body), &got); err != nil {
+	for _, shared := range []bool{false, true} {
+		h := open(t, func(opts *bridge.Options) { opts.Shared = shared })
+		send := func(method, params string) response {
+			c, body := h.stateless(t).ask("1", method, "", params)
+			return c.wants(http.StatusOK, body)
+		}
+		if shared { // by two, so that no question is for either
+			c := h.begin(t, "2025-11-25")
+			h.begin(t, "2025-11-25").stream(http.MethodPost, say("1", note)).next()
+			send = func(method, params string) response {
+				return c.wants(http.StatusOK, call("1", method, "{"+strings.TrimPrefix(params, ",")+"}"))
+			}
+		}
+		number := func(method string) int {
+			var got struct{ Result struct{ PID, Heard int } }
+			if err := json.Unmarshal([]byte(send(method, "").body), &got); err != nil {
+				t.Fatal(err)
+			}
+			return got.Result.PID + got.Result.Heard
+		}
+		pid := number("pid")
+		// Not even one answer has room in the pipe.
+		large := `{"jsonrpc":"2.0","id":"` + strings.Repeat("x", 64<<10) + `","method":"roots/list"}`
+		goOn := filepath.Join(t.TempDir(), "go on")
+		send("say", lines(append(slices.Repeat([]string{large}, 70), done, "$AWAIT "+goOn)...))
+		if err := os.WriteFile(goOn, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return got.Result.PID + got.Result.Heard
-	}
-	pid := number("pid")
-	// Not even one answer has room in the pipe.
-	large := `{"jsonrpc":"2.0","id":"` + strings.Repeat("x", 64<<10) + `","method":"roots/list"}`
-	goOn := filepath.Join(t.TempDir(), "go on")
-	c, body := h.stateless(t).ask("1", "say", "", lines(append(slices.Repeat([]string{large}, 70), done, "$AWAIT "+goOn)...))
-	c.wants(http.StatusOK, body)
-	if err := os.WriteFile(goOn, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the server hears 64 answers", func() bool { return number("heard") >= 64 })
-	c, body = h.stateless(t).ask("1", "say", "", lines(question, done))
-	c.wants(http.StatusOK, body)
-	eventually(t, "the server hears one more", func() bool { return number("heard") >= 65 })
-	if heard := number("heard"); heard != 65 || number("pid") != pid {
-		t.Errorf("the server heard %d answers", heard)
+		eventually(t, "the server hears 64 answers", func() bool { return number("heard") >= 64 })
+		send("say", lines(question, done))
+		eventually(t, "the server hears one more", func() bool { return number("heard") >= 65 })
+		if heard := number("heard"); heard != 65 || number("pid") != pid {
+			t.Errorf("shared %t: the server heard %d answers", shared, heard)
+		}
 	}
 }

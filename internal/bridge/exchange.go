@@ -143,18 +143,10 @@ func (x *exchange) register(method string) {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	if s.ended != nil {
-		x.answered(failureMessage(x.round.id, s.ended))
+		x.answered(failure(x.round.id, s.ended))
 		return
 	}
 	s.calls = append(s.calls, &call{key: x.number, id: []byte(x.number), method: method, began: time.Now(), answered: x.answered})
-}
-
-func failureMessage(id []byte, err error) jsonrpc.Message {
-	m, parseErr := jsonrpc.Parse(jsonrpc.Failure(id, jsonrpc.CodeInternal, err.Error(), nil))
-	if parseErr != nil {
-		panic("internal error: " + parseErr.Error())
-	}
-	return m
 }
 
 // newRound begins to answer a request of the client.
@@ -298,7 +290,7 @@ func (x *exchange) takeAnswers(m *modernRequest) {
 	case x.outcome != nil:
 		x.answered(*x.outcome)
 	case s.ended != nil:
-		x.answered(failureMessage(x.round.id, s.ended))
+		x.answered(failure(x.round.id, s.ended))
 	case len(x.asked) > 0:
 		x.gather.Reset(gatherTime)
 	}

@@ -238,11 +238,7 @@ func (l *lane) send(ctx context.Context, c *laneCall, m *modernRequest) error {
 // (basic/patterns/subscriptions, Graceful Closure).
 func farewell(answer *jsonrpc.Message) jsonrpc.Message {
 	id := answer.Bytes(answer.ID)
-	end, err := jsonrpc.Parse(jsonrpc.Result(id, fmt.Appendf(nil, `{"resultType":"complete","_meta":{%q:%s}}`, jsonrpc.SubscriptionKey, id)))
-	if err != nil {
-		panic("internal error: " + err.Error())
-	}
-	return end
+	return parsed(jsonrpc.Result(id, fmt.Appendf(nil, `{"resultType":"complete","_meta":{%q:%s}}`, jsonrpc.SubscriptionKey, id)))
 }
 
 // restore puts back what the client knows.

@@ -300,45 +300,6 @@ func (s *session) begin(version string) {
 	s.begun, s.version, s.proved = true, version, true
 }
 
-// decline answers a request of a server that no client can be asked. The lock
-// is held; the answer is sent without it, when the server reads.
-func (s *session) decline(m jsonrpc.Message) {
-	s.reply(declined(&m))
-}
-
-func declined(m *jsonrpc.Message) []byte {
-	if m.Method == "ping" {
-		return jsonrpc.Result(m.Bytes(m.ID), []byte("{}"))
-	}
-	return jsonrpc.Failure(m.Bytes(m.ID), jsonrpc.CodeMethodNotFound, "no client can be asked", nil)
-}
-
-// reply sends an answer of ours to the server.
-func (s *session) reply(answer []byte) {
-	if s.replies == maxReplies {
-		s.log.Debug("Left a request of the server without an answer: it reads none")
-		return
-	}
-	s.replies++
-	s.tasks.Go(func() {
-		<-s.ready // the server may ask before we know it
-		s.box.mu.Lock()
-		p := s.server
-		s.box.mu.Unlock()
-		ctx, cancel := context.WithTimeout(context.Background(), probeTime)
-		defer cancel()
-		if err := p.Send(ctx, answer); err != nil {
-			s.log.Debug("Cannot answer the server", "err", err)
-		}
-		s.box.mu.Lock()
-		defer s.box.mu.Unlock()
-		s.replies--
-	})
-}
-
-// maxReplies bounds the answers of ours that wait for a server to read them.
-const maxReplies = 64
-
 // kill ends the server of a session at once.
 func (s *session) kill() {
 	s.box.mu.Lock()

@@ -159,10 +159,7 @@ func (s *session) leave(st *stream, me *reader) {
 	}
 	s.standing = slices.DeleteFunc(s.standing, func(other *stream) bool { return other == st })
 	for _, data := range st.takeBack() {
-		m, err := jsonrpc.Parse(data)
-		if err != nil {
-			panic("internal error: " + err.Error())
-		}
+		m := parsed(data)
 		if other := s.streamFor(&m); other != nil {
 			other.add(data, false)
 		} else {

@@ -37,7 +37,8 @@ type session struct {
 	// transit is the memory for what is underway to servers.
 	transit *transit
 	// only is the stream for everything, of a session by HTTP+SSE.
-	only *stream
+	only    *stream
+	replies replies
 	// hook, if set, gets what the server sends by itself, with the lock held.
 	hook func(*session, jsonrpc.Message)
 
@@ -51,7 +52,6 @@ type session struct {
 	begun        bool   // the server has agreed to begin
 	version      string // the revision that it has agreed to
 	proved       bool   // it has answered more than initialize
-	replies      int    // answers of ours that the server has yet to read
 	seen         time.Time
 	idle         *time.Timer
 	// ended is why the session ended; nil while it goes on. It is set before
