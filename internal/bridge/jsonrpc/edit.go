@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
-	"strconv"
 )
 
 // Edit replaces a value of a message.
@@ -35,9 +34,6 @@ func (m *Message) With(edits ...Edit) Message {
 	}
 	return edited
 }
-
-// Number returns the JSON text of an id of ours.
-func Number(n uint64) []byte { return strconv.AppendUint(nil, n, 10) }
 
 // Failure returns the response that a request failed. With a nil id it has
 // none, as MCP asks for where the request could not be read.

@@ -208,9 +208,9 @@ func TestWithReplacesValuesAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := m.With(
-		jsonrpc.Edit{At: m.ID, With: jsonrpc.Number(5)},
-		jsonrpc.Edit{At: m.Token, With: jsonrpc.Number(5)},
-		jsonrpc.Edit{At: m.Subscription, With: jsonrpc.Number(5)},
+		jsonrpc.Edit{At: m.ID, With: []byte("5")},
+		jsonrpc.Edit{At: m.Token, With: []byte("5")},
+		jsonrpc.Edit{At: m.Subscription, With: []byte("5")},
 	)
 	want := `{ "params":{"_meta":{"progressToken" : 5},"n":9007199254740993},"jsonrpc":"2.0","id": 5 ,"method":"m"}`
 	if string(got.Raw) != want {
@@ -231,7 +231,7 @@ func TestWhatIsMadeIsAMessage(t *testing.T) {
 		{jsonrpc.Failure(nil, -32700, "x", []byte(`{"y":1}`)), `{"jsonrpc":"2.0","error":{"code":-32700,"message":"x","data":{"y":1}}}`},
 		{jsonrpc.Result([]byte(`"a"`), []byte(`{}`)), `{"jsonrpc":"2.0","id":"a","result":{}}`},
 		{jsonrpc.Call(nil, "notifications/initialized", nil), `{"jsonrpc":"2.0","method":"notifications/initialized"}`},
-		{jsonrpc.Call(jsonrpc.Number(1), "initialize", []byte(`{"a":1}`)), `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"a":1}}`},
+		{jsonrpc.Call([]byte("1"), "initialize", []byte(`{"a":1}`)), `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"a":1}}`},
 	} {
 		if string(tt.raw) != tt.want {
 			t.Errorf("got %s, want %s", tt.raw, tt.want)
