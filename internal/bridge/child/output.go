@@ -15,8 +15,10 @@ import (
 const (
 	// maxWords bounds a line of standard error: what is behind is not read.
 	maxWords = 4 << 10
-	// shownBytes is how much of a line the log shows.
-	shownBytes = 2 << 10
+	// shownBytes is how much of a line the log shows, and maskedBytes how much
+	// of it is looked through for secrets.
+	shownBytes  = 2 << 10
+	maskedBytes = 64 << 10
 )
 
 // readMessages hands on what the child writes to standard output.
@@ -80,7 +82,9 @@ func (p *Process) logLine(rate *limiter, message string, line []byte) {
 	if !ok {
 		return
 	}
-	log := p.opts.Log.With("pid", p.pid, "line", p.opts.Mask(string(line[:min(len(line), shownBytes)])))
+	// Masked before it is cut, or half a secret could be left at its end.
+	text := p.opts.Mask(string(line[:min(len(line), maskedBytes)]))
+	log := p.opts.Log.With("pid", p.pid, "line", strings.ToValidUTF8(text[:min(len(text), shownBytes)], ""))
 	if dropped > 0 {
 		log = log.With("lines_left_out", dropped)
 	}
