@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -34,6 +35,13 @@ func FuzzMirrors(f *testing.F) {
 	for _, depth := range []int{16, 17, 40} { // 17 are the deepest that count
 		deep := strings.Repeat(`{"properties":{"a":`, depth) + `{"type":"string","x-mcp-header":"A"}` + strings.Repeat(`}}`, depth)
 		f.Add([]byte(deep), []byte(`{"a":{"a":{"A":1}}}`))
+	}
+	for _, marks := range []int{100, 101} { // 100 are the most
+		var many []string
+		for i := range marks {
+			many = append(many, fmt.Sprintf(`"a%d":{"type":"string","x-mcp-header":"A%d"}`, i, i))
+		}
+		f.Add([]byte(`{"properties":{`+strings.Join(many, ",")+`}}`), []byte(`{"a7":"x"}`))
 	}
 	f.Add([]byte(`{"properties":{"":{"type":"integer","x-mcp-\u0068eader":"!"}}}`), []byte(`{"":[{"":"}"}]}`))
 	f.Add([]byte(`{"properties":[{"type":"string","x-mcp-header":"A"}]}`), []byte(`"\""`))
@@ -104,7 +112,7 @@ func wantedMirrors(schema []byte) (paths map[string][]string, ok bool) {
 	if json.Unmarshal(schema, &read) == nil {
 		walk(read, nil)
 	}
-	return paths, ok
+	return paths, ok && len(paths) <= 100
 }
 
 // wantedHeader returns what a client puts in a header, if anything.

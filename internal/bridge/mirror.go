@@ -19,6 +19,9 @@ const (
 	mirrorKey = "x-mcp-header"
 	// maxMirrorDepth bounds how deep in a schema such arguments are looked for.
 	maxMirrorDepth = 16
+	// maxMirrors bounds how many of them a tool may have: as many as Apache
+	// takes headers of a request (LimitRequestFields).
+	maxMirrors = 100
 )
 
 // mirrors are the arguments of tools that clients repeat in headers, for those
@@ -83,7 +86,7 @@ func (ms *mirrors) of(tool string) []mirror {
 }
 
 // mirrorsIn returns the mirrors in a schema; ok is false if one of them is
-// marked in a way that the specification forbids.
+// marked in a way that the specification forbids, or if there are too many.
 func mirrorsIn(schema []byte) (found []mirror, ok bool) {
 	m := jsonrpc.Message{Raw: schema}
 	ok = len(schema) > 0 && collectMirrors(&m, jsonrpc.Span{End: len(schema)}, nil, &found)
@@ -104,7 +107,7 @@ func collectMirrors(m *jsonrpc.Message, schema jsonrpc.Span, path []string, foun
 	for name, property := range m.Members(m.Field(schema, "properties")) {
 		here := append(slices.Clip(path), name)
 		if mark := m.Field(property, mirrorKey); !mark.Absent() {
-			if !fieldName.MatchString(m.Text(mark)) || !isPrimitive(m.Text(m.Field(property, "type"))) {
+			if !fieldName.MatchString(m.Text(mark)) || !isPrimitive(m.Text(m.Field(property, "type"))) || len(*found) == maxMirrors {
 				return false
 			}
 			*found = append(*found, mirror{header: http.CanonicalHeaderKey(mirrorPrefix + m.Text(mark)), path: here})
