@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,11 +20,19 @@ import (
 // Limits of what may be underway at once. At a limit all works, above it there
 // is an error that says so, and then all goes on.
 
+// padding is what stands for $PADDING: 1 MiB, which the requests share.
+var padding = sync.OnceValue(func() string { return strings.Repeat("x", 1<<20) })
+
 // hand gives the bridge a request without a connection. The context is that of
 // the client.
 func (h house) hand(ctx context.Context, c client, body string) {
 	c.t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, strings.NewReader(body))
+	head, tail, padded := strings.Cut(body, "$PADDING")
+	parts := []io.Reader{strings.NewReader(head)}
+	if padded {
+		parts = append(parts, strings.NewReader(padding()), strings.NewReader(tail))
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, io.MultiReader(parts...))
 	if err != nil {
 		c.t.Error(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -30,7 +29,7 @@ const (
 type exchange struct {
 	session *session
 	lane    *lane
-	key     string // of the pool of spares
+	key     fingerprint // of the pool of spares
 	method  string
 	print   fingerprint
 	askable []string // the questions that the client answers
@@ -72,7 +71,7 @@ type questionText struct {
 func (b *Bridge) beginExchange(w http.ResponseWriter, r *http.Request, l *lane, m *modernRequest) error {
 	x := &exchange{
 		lane: l, method: m.Method, print: m.fingerprint(), askable: m.questions(),
-		key: fmt.Sprintf("%s %s %s", m.Bytes(m.capabilities), m.Bytes(m.client), m.logLevel),
+		key: m.acquaintance(),
 	}
 	last, err := b.engage(r.Context(), x, m)
 	if err != nil {

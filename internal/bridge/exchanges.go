@@ -25,7 +25,7 @@ type exchanges struct {
 
 // spare is a server that waits for its next exchange.
 type spare struct {
-	key     string // what its clients are like
+	key     fingerprint // what it knows of its clients
 	session *session
 	last    uint64 // the last id that it knows
 }
@@ -60,17 +60,28 @@ func (e *exchanges) unpark(state string, print fingerprint) (*exchange, error) {
 	return x, nil
 }
 
-// fingerprint is what a request and its repetition have in common.
+// fingerprint stands for texts of any length.
 type fingerprint [sha256.Size]byte
 
-// fingerprint returns that of a request of which a server may ask back: of its
-// method, of what it names, and of its arguments as they are written, which is
-// all that it asks for.
-func (m *modernRequest) fingerprint() fingerprint {
+func fingerprintOf(texts ...[]byte) fingerprint {
 	h := sha256.New()
-	h.Write(fmt.Appendf(nil, "%q %q ", m.Method, m.name))
-	h.Write(m.Bytes(m.arguments))
+	for _, text := range texts {
+		h.Write(fmt.Appendf(nil, "%d ", len(text)))
+		h.Write(text)
+	}
 	return fingerprint(h.Sum(nil))
+}
+
+// fingerprint returns what a request of which a server may ask back has in
+// common with its repetition: its method, what it names, and its arguments as
+// they are written, which is all that it asks for.
+func (m *modernRequest) fingerprint() fingerprint {
+	return fingerprintOf([]byte(m.Method), []byte(m.name), m.Bytes(m.arguments))
+}
+
+// acquaintance returns what a server knows of the client of a request.
+func (m *modernRequest) acquaintance() fingerprint {
+	return fingerprintOf(m.Bytes(m.capabilities), m.Bytes(m.client), []byte(m.logLevel))
 }
 
 // drop forgets a server that ends.
@@ -101,9 +112,9 @@ func (e *exchanges) keep(x *exchange, end func(*session)) {
 	}
 }
 
-// takeSpare returns a server that knows such a client, or, for an empty key,
-// the oldest.
-func (e *exchanges) takeSpare(key string) (spare, bool) {
+// takeSpare returns a server that knows such a client, or, for no key, the
+// oldest.
+func (e *exchanges) takeSpare(key fingerprint) (spare, bool) {
 	for {
 		s, ok := e.popSpare(key)
 		// Asked without our lock: a session takes it while it holds its own.
@@ -113,10 +124,10 @@ func (e *exchanges) takeSpare(key string) (spare, bool) {
 	}
 }
 
-func (e *exchanges) popSpare(key string) (spare, bool) {
+func (e *exchanges) popSpare(key fingerprint) (spare, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i := slices.IndexFunc(e.spares, func(s spare) bool { return key == "" || s.key == key })
+	i := slices.IndexFunc(e.spares, func(s spare) bool { return key == fingerprint{} || s.key == key })
 	if i < 0 {
 		return spare{}, false
 	}

@@ -233,10 +233,14 @@ func TestLargeRequestsShareWhatMemoryThereIs(t *testing.T) {
 func TestASubscriptionHasLimits(t *testing.T) {
 	t.Parallel()
 	h := open(t, nil)
-	uris := `"a://b"` + strings.Repeat(`,"a://b"`, 256)
-	c, body := h.stateless(t).ask("1", "subscriptions/listen", "", `,"notifications":{"resourceSubscriptions":[`+uris+`]}`)
-	if got := c.post(body); !strings.Contains(got.body, `"code":-32602,"message":"the subscription names more than 256 resources"`) {
-		t.Errorf("got %d %s", got.status, got.body)
+	for uris, want := range map[string]string{
+		`"a://b"` + strings.Repeat(`,"a://b"`, 256): "the subscription names more than 256 resources",
+		`"a://` + strings.Repeat("b", 64<<10) + `"`: "the filter of the subscription has more than 65536 bytes",
+	} {
+		c, body := h.stateless(t).ask("1", "subscriptions/listen", "", `,"notifications":{"resourceSubscriptions":[`+uris+`]}`)
+		if got := c.post(body); !strings.Contains(got.body, `"code":-32602,"message":"`+want+`"`) {
+			t.Errorf("got %d %s, want %s", got.status, got.body, want)
+		}
 	}
 }
 

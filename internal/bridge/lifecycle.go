@@ -48,7 +48,7 @@ func (b *Bridge) enlist(id string) (s *session, made bool, err error) {
 		if !errors.Is(err, ErrFull) {
 			return s, made, err
 		}
-		unused, ok := b.exchanges.takeSpare("")
+		unused, ok := b.exchanges.takeSpare(fingerprint{})
 		if !ok {
 			return nil, false, ErrFull
 		}

@@ -42,7 +42,11 @@ type filter struct {
 // listen serves a subscription.
 func (b *Bridge) listen(w http.ResponseWriter, r *http.Request, l *lane, m *modernRequest) error {
 	var wanted filter
-	if err := json.Unmarshal(orEmpty(m.Bytes(m.Field(m.Params, "notifications"))), &wanted); err != nil {
+	text := orEmpty(m.Bytes(m.Field(m.Params, "notifications")))
+	if len(text) > trusted {
+		return &fault{code: jsonrpc.CodeInvalidParams, text: fmt.Sprintf("the filter of the subscription has more than %d bytes", trusted)}
+	}
+	if err := json.Unmarshal(text, &wanted); err != nil {
 		return &fault{code: jsonrpc.CodeInvalidParams, text: "the filter of the subscription cannot be read"}
 	}
 	if len(wanted.URIs) > maxURIs {

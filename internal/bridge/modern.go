@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -106,16 +107,17 @@ func (b *Bridge) postModern(w http.ResponseWriter, r *http.Request, m jsonrpc.Me
 		return
 	case jsonrpc.Request:
 	}
+	id := bytes.Clone(m.Bytes(m.ID)) // so that nothing here holds the whole request
 	request, err := readModern(m)
 	if err == nil {
 		err = checkModern(r.Header, &request)
 	}
 	if fault, ok := errors.AsType[*fault](err); ok {
-		writeFailure(w, http.StatusBadRequest, fault.response(&m))
+		writeFailure(w, http.StatusBadRequest, fault.response(id))
 		return
 	}
 	if err := b.serveModern(w, r, &request); err != nil {
-		b.refuseModern(w, &m, err)
+		b.refuseModern(w, id, err)
 	}
 }
 
@@ -128,23 +130,23 @@ type fault struct {
 
 func (f *fault) Error() string { return f.text }
 
-func (f *fault) response(m *jsonrpc.Message) []byte {
-	return jsonrpc.Failure(m.Bytes(m.ID), f.code, f.text, f.data)
+func (f *fault) response(id []byte) []byte {
+	return jsonrpc.Failure(id, f.code, f.text, f.data)
 }
 
 // refuseModern answers a request that does not reach a server.
-func (b *Bridge) refuseModern(w http.ResponseWriter, m *jsonrpc.Message, err error) {
+func (b *Bridge) refuseModern(w http.ResponseWriter, id []byte, err error) {
 	if f, ok := errors.AsType[*fault](err); ok {
-		failure := f.response(m)
+		failure := f.response(id)
 		writeFailure(w, modernStatus(failure), failure)
 		return
 	}
 	_, failing := errors.AsType[*backoffError](err)
 	if failing || errors.Is(err, ErrFull) || errors.Is(err, errDown) || errors.Is(err, errLaneBusy) {
-		b.refuse(w, m.Bytes(m.ID), err)
+		b.refuse(w, id, err)
 		return
 	}
-	writeFailure(w, http.StatusOK, jsonrpc.Failure(m.Bytes(m.ID), jsonrpc.CodeInternal, err.Error(), nil))
+	writeFailure(w, http.StatusOK, jsonrpc.Failure(id, jsonrpc.CodeInternal, err.Error(), nil))
 }
 
 // modernStatus returns the HTTP status that goes with an answer (basic/index
