@@ -64,7 +64,25 @@ func (x *lane) hide(p string, n *node) error {
 	if n.layer < x.layer && n.above <= x.layer {
 		return x.forget(p, n)
 	}
-	return x.hideChildren(p, n)
+	if err := x.hideChildren(p, n); err != nil || n.described != nil && n.described.layer >= x.layer {
+		return err
+	}
+	n.described = nil // it is a new directory that what is left lies in
+	if !n.laid || n.kind != layer.Dir || n.hasLaid() {
+		return nil
+	}
+	n.laid = false
+	return x.rmdir(p)
+}
+
+// hasLaid reports whether something directly below n was laid.
+func (n *node) hasLaid() bool {
+	for _, child := range n.children {
+		if child.laid {
+			return true
+		}
+	}
+	return false
 }
 
 // hideChildren does so for what is below n. Once is enough for a layer: all
@@ -106,12 +124,21 @@ func (x *lane) unlay(p string, n *node) error {
 	if !n.laid {
 		return nil
 	}
+	if n.kind == layer.Dir {
+		return x.rmdir(p)
+	}
 	dir, err := x.openDir(parentOf(p))
 	if err != nil {
 		return err
 	}
-	if n.kind != layer.Dir {
-		return refusedAt(p, ignoreMissing(dir.Unlink(baseOf(p))))
+	return refusedAt(p, ignoreMissing(dir.Unlink(baseOf(p))))
+}
+
+// rmdir removes the directory p from the disk if it is empty.
+func (x *lane) rmdir(p string) error {
+	dir, err := x.openDir(parentOf(p))
+	if err != nil {
+		return err
 	}
 	x.dirs.closeAt(p)
 	err = dir.Rmdir(baseOf(p))

@@ -94,7 +94,7 @@ func (o *oracle) disk(opts extract.Options) map[string]fact {
 	nameFiles(disk)
 	for p, f := range disk {
 		f.anyTime = f.kind == tar.TypeDir
-		if ownedBy(opts, p) && os.Geteuid() == 0 && (f.names == "" || f.kind != tar.TypeReg) {
+		if ownedBy(opts, p) && os.Geteuid() == 0 && f.names == "" {
 			f.uid, f.gid = int(opts.Owner.UID), int(opts.Owner.GID)
 		}
 		disk[p] = f

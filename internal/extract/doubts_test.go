@@ -1,6 +1,9 @@
 package extract_test
 
-import "archive/tar"
+import (
+	"archive/tar"
+	"slices"
+)
 
 // doubts says which images the oracle decides nothing about.
 type doubts struct {
@@ -13,11 +16,28 @@ type doubts struct {
 
 	givesWay func(p string, kind byte) bool // to the user's data
 
-	hidden   int                 // the newest layer whose whiteouts have hidden something
-	links    []link              // the hard links of this layer to what is not taken
-	symlinks bool                // the image has symbolic links
-	named    map[string]int      // how many entries each path had
-	names    map[*entry][]string // the paths that an entry has ever had
+	hidden       int                 // the newest layer whose whiteouts have hidden something
+	looking      int                 // the layer whose paths are looked at once more
+	since        bool                // one of them passed what a layer above made a link
+	gone, linked map[inLayer]bool    // what has lost a name in a layer, or got one by a hard link
+	placed       []placed            // all entries so far
+	links        []link              // the hard links of this layer to what is not taken
+	named        map[string]int      // how many entries each path had
+	names        map[*entry][]string // the paths that an entry has ever had
+}
+
+// inLayer is what a layer has done with a file.
+type inLayer struct {
+	*entry
+
+	layer int
+}
+
+// placed is an entry and the path that it went to.
+type placed struct {
+	layer int
+	e     entry
+	p     string
 }
 
 // marks are what doubts has to know of a node.
@@ -30,38 +50,31 @@ type marks struct {
 }
 
 // doubtPut looks at an entry that takes the place of old.
-func (o *oracle) doubtPut(p string, e entry, old *node, laid bool) {
-	switch {
-	case old == nil:
-	case o.doubts.givesWay != nil && o.doubts.givesWay(p, e.Typeflag) && old.laid:
+func (o *oracle) doubtPut(p string, e entry, old *node) {
+	if old == nil {
+		return
+	}
+	if !old.isDir() || e.Typeflag != tar.TypeDir {
+		o.doubtGone(old)
+	}
+	if o.doubts.givesWay != nil && o.doubts.givesWay(p, e.Typeflag) && (old.laid || old.Typeflag == tar.TypeChar) {
 		o.doubts.unspecified = "the user's data is in the way of an entry in the place of others of the image"
-	case e.Typeflag == tar.TypeChar && (old.laid || old.fixed):
-		o.doubts.known = "a device leaves what it replaces"
-	case laid && !old.laid && old.Typeflag == tar.TypeSymlink && e.Typeflag == tar.TypeDir:
-		o.doubts.known = "a directory leaves a link that was left out on the way to a mount"
 	}
 }
 
 // doubtNew looks at a new node.
 func (o *oracle) doubtNew(p string, n *node) {
-	if o.doubts.named == nil {
-		o.doubts.named, o.doubts.names = map[string]int{}, map[*entry][]string{}
-	}
 	o.doubts.named[p]++
 	o.doubts.names[n.entry] = append(o.doubts.names[n.entry], p)
-	o.doubts.symlinks = o.doubts.symlinks || n.Typeflag == tar.TypeSymlink
 	n.marks.gaveWay = o.doubts.givesWay != nil && o.doubts.givesWay(p, n.Typeflag)
-}
-
-// doubtImplied looks at what has to be a directory and is none.
-func (o *oracle) doubtImplied(n *node, laid bool) {
-	if n != nil && (n.laid || n.fixed) && !laid {
-		o.doubts.known = "what is not taken leaves a file in the place of its directory"
-	}
 }
 
 // doubtPassed looks at a symbolic link that a path goes through.
 func (o *oracle) doubtPassed(n *node) {
+	if o.doubts.looking > 0 {
+		o.doubts.since = o.doubts.since || n.from > o.doubts.looking
+		return
+	}
 	n.marks.passed = o.layer
 	if n.marks.gaveWay {
 		o.doubts.unspecified = "a path leads through a link that gave way to the user's data"
@@ -89,31 +102,33 @@ func (o *oracle) doubtHidden(n *node) {
 		o.doubts.unspecified = "a whiteout hides a file that an entry before it is a hard link to"
 	}
 	o.doubts.hidden = o.layer
+	o.doubtGone(n)
 	for _, child := range n.children {
 		o.doubtHidden(child)
 	}
 }
 
-func (o *oracle) doubtKept() {
-	o.doubts.known = "a directory keeps its mode when a whiteout hides all that the layers below have of it"
-}
-
-func (o *oracle) doubtSame(n *node) {
-	if !n.laid {
-		o.doubts.known = "a file that is not taken has a hard link to itself"
+// doubtGone looks at what no longer has its place.
+func (o *oracle) doubtGone(n *node) {
+	if !n.marks.content || !n.laid {
+		o.doubts.gone[inLayer{n.entry, o.layer}] = true
+	}
+	for _, child := range n.children {
+		o.doubtGone(child)
 	}
 }
 
 // doubtLinked looks at a hard link that was just made.
 func (o *oracle) doubtLinked(l link, target *node) {
 	l.node.marks.hard = true
-	o.doubts.names[l.node.entry] = append(o.doubts.names[l.node.entry], l.p)
-	if target.marks.content && target.from == o.layer {
-		o.doubts.known = "a hard link leads to one that waits for its content"
+	o.doubts.linked[inLayer{target.entry, o.layer}] = true
+	if target.fixed {
+		o.doubts.unspecified = "a hard link leads to a link of the host"
 	}
 	if target.Typeflag == tar.TypeChar {
-		o.doubts.known = "a hard link leads to a device"
+		o.doubts.unspecified = "a hard link leads to a device that comes after it"
 	}
+	o.doubts.names[l.node.entry] = append(o.doubts.names[l.node.entry], l.p)
 	target.marks.linked = o.layer
 	if !target.laid {
 		l.node.marks.content = true
@@ -121,45 +136,31 @@ func (o *oracle) doubtLinked(l link, target *node) {
 	}
 }
 
-// doubtLink looks at a hard link in the place of old.
-func (o *oracle) doubtLink(l link, old *node) {
-	if l.node.Typeflag == tar.TypeLink && old != nil {
-		o.doubts.unspecified = "a hard link in the place of something else waits for its target"
-	}
-}
-
-// doubtLayer looks at the hard links of a layer at its end.
-func (o *oracle) doubtLayer() {
-	for _, l := range o.waiting {
-		target := o.at(l.target)
+// doubtLayer looks at the hard links of a layer at its end: those that waited
+// for their target, and those to what is not taken.
+func (o *oracle) doubtLayer(waited []link) {
+	for _, l := range waited {
 		switch {
-		case o.at(l.p) != l.node:
-			o.doubts.unspecified = "a hard link that waits for its target was replaced in its own layer"
 		case l.node.Typeflag != tar.TypeLink:
-		case target != nil && target.Typeflag == tar.TypeLink:
-			o.doubts.unspecified = "a hard link waits for one that waits"
 		case !l.node.laid:
 			o.doubts.unspecified = "a hard link that is not taken has no target"
 		case o.doubts.hidden == o.layer:
 			o.doubts.unspecified = "a hard link has no target, which the layer's own whiteouts may have hidden"
-		case o.doubts.named[l.target] > 0 && !o.takes(l.target, tar.TypeReg):
-			o.doubts.known = "a hard link finds what was deleted and had not been taken"
+		case slices.ContainsFunc(o.doubts.placed, func(e placed) bool { return e.layer < o.layer && e.p == l.target }):
+			o.doubts.unspecified = "a hard link into a lower layer leads to what was deleted: extracting it may fail, the specification says"
+		case o.doubts.named[l.target] > 0:
+			o.doubts.unspecified = "a hard link has no target, which its own layer had and replaced"
 		}
 	}
 	for _, l := range o.doubts.links {
-		if o.doubts.symlinks {
-			o.doubts.known = "the content of a hard link is looked for by paths as they are at the end of its layer"
-		}
-		if o.at(l.p) != l.node {
-			o.doubts.known = "a hard link that waits for its content overrides what its own layer has there later"
-		}
-		for _, p := range o.doubts.names[l.node.entry] {
-			if o.doubts.named[p] > 1 || o.at(p) == nil {
-				o.doubts.known = "the content of a hard link is looked for under a name that has several"
+		o.doubtPaths(l)
+		for i := range o.layer + 1 {
+			if at := (inLayer{l.node.entry, i}); o.doubts.gone[at] && o.doubts.linked[at] {
+				o.doubts.unspecified = "a layer has a hard link to what is not taken, and something else in its place"
 			}
 		}
 	}
-	o.doubts.links = nil
+	o.doubts.links, o.doubts.named = nil, map[string]int{}
 }
 
 // undecided says why any outcome is right, "" if it is not. Differences that
@@ -169,4 +170,37 @@ func (o *oracle) undecided() string {
 		return o.doubts.known
 	}
 	return o.doubts.unspecified
+}
+
+// doubtDevice looks at a hard link to a device.
+func (o *oracle) doubtDevice(n, target *node, taken bool) {
+	n.marks.content = !taken
+	if target.marks.content {
+		o.doubts.known = "a hard link leads to a device by way of one that is not taken"
+	}
+}
+
+// doubtPaths looks at the paths at which the content of a hard link is looked
+// for when its layer is read once more, and at those that lead there only now.
+func (o *oracle) doubtPaths(l link) {
+	defer func() { o.doubts.looking = 0 }()
+	for _, e := range o.doubts.placed {
+		o.doubts.looking, o.doubts.since = e.layer, false
+		now, err := o.locate(e.e.Name)
+		if err == nil && !o.doubts.since && now == e.p {
+			continue
+		}
+		if o.doubts.since {
+			now = ""
+		}
+		for _, name := range o.doubts.names[l.node.entry] {
+			if name == now || name == e.p {
+				if e.layer == o.layer {
+					o.doubts.unspecified = "a layer has a symbolic link in the place of a directory of its own, or another link there, and a hard link by such a path"
+				} else {
+					o.doubts.unspecified = "a hard link into a lower layer leads to a path that leads elsewhere since: extracting it may fail, the specification says"
+				}
+			}
+		}
+	}
 }

@@ -123,6 +123,8 @@ func (x *lane) placeLinkAhead(l hardLink) (placed bool, err error) {
 		return true, x.settle(x.link(l))
 	case x.opts.Wanted(l.target):
 		return false, nil // of a lower layer, or still to come
+	case x.hasNamed(l.path):
+		return false, nil
 	}
 	x.pending = append(x.pending, l)
 	return true, nil
@@ -148,12 +150,38 @@ func (x *lane) beginTurn() error {
 			x.claim(p)
 		}
 	}
+	if err := x.holdPending(); err != nil {
+		return err
+	}
 	for _, ent := range early.deferred {
 		if err := x.place(ent); err != nil {
 			return atEntry(ent.Path, err)
 		}
 	}
 	return nil
+}
+
+// holdPending keeps places for the links that wait, which could not be done
+// ahead of the turn. Where the layer has another entry by now, that came later.
+func (x *lane) holdPending() error {
+	pending := x.pending
+	x.pending = nil
+	for _, l := range pending {
+		givesWay, err := x.yield(l.path, layer.HardLink)
+		if err == nil && !givesWay && !x.hasNamed(l.path) {
+			err = x.settle(x.writeHardLink(l.path, l.target))
+		}
+		if err != nil {
+			return atEntry(l.path, err)
+		}
+	}
+	return nil
+}
+
+// hasNamed reports whether the layer has brought something to p.
+func (x *lane) hasNamed(p string) bool {
+	n := x.tree.find(p)
+	return n != nil && n.layer == x.layer
 }
 
 // dropHidden removes what hideBelow noted: no layer below is left to hide
@@ -173,11 +201,11 @@ func (x *lane) dropHidden(n *node) {
 func (x *lane) yield(p string, kind layer.Kind) (givesWay bool, err error) {
 	n, blocked := x.findAbove(p)
 	switch kind {
-	case layer.Whiteout, layer.OpaqueWhiteout, layer.Device, layer.Unknown:
+	case layer.Whiteout, layer.OpaqueWhiteout, layer.Unknown:
 		return false, nil
 	case layer.Dir:
 		blocked = blocked || n != nil && n.kind != layer.Dir
-	case layer.File, layer.HardLink, layer.Fifo:
+	case layer.File, layer.HardLink, layer.Fifo, layer.Device:
 		blocked = blocked || n != nil && n.kind != layer.File
 	case layer.Symlink:
 		blocked = blocked || n != nil

@@ -40,11 +40,11 @@ func (x *extraction) finishDirs(p string, n *node) error {
 			return err
 		}
 	}
-	if n.entry == nil {
+	if n.described == nil {
 		return nil
 	}
 	x.dirs.trim()
-	if err := x.finishDir(p, *n.entry); err != nil {
+	if err := x.finishDir(p, n.described.Entry); err != nil {
 		return fmt.Errorf("entry %q: %w", p, err)
 	}
 	return nil
@@ -112,7 +112,7 @@ func (x *extraction) handOver(p string) error {
 // extraction did not make is left alone: one of them may lie where its owner
 // matters.
 func (x *extraction) giveEntry(dir *rootfs.Dir, p string, info rootfs.Info) error {
-	if info.IsRegular() && info.Links() > 1 && !x.isLaid(p) {
+	if !info.IsDir() && info.Links() > 1 && !x.isLaid(p) {
 		return nil
 	}
 	uid, gid := info.Owner()

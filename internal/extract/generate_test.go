@@ -236,8 +236,18 @@ func (g *generator) undescribed(e entry, described map[string]bool) []string {
 	return dirs
 }
 
+// isSaid reports whether the layer has said already what p is, or made a hard
+// link to it. Most layers say it once, as the specification demands.
+func (g *generator) isSaid(p string) bool {
+	n := g.seen.at(p)
+	return g.seen.doubts.named[p] > 0 || n != nil && g.seen.doubts.linked[inLayer{n.entry, g.seen.layer}]
+}
+
 func (g *generator) entry() entry {
 	p := g.place()
+	for tries := 0; tries < 4 && g.isSaid(p); tries++ {
+		p = g.place()
+	}
 	g.used = append(g.used, p)
 	var e entry
 	switch n := g.roll(100); {

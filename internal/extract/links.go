@@ -33,27 +33,47 @@ func (x *lane) writeHardLink(p, target string) error {
 	if x.hasFile(target) {
 		return x.link(link)
 	}
+	if n := x.tree.find(target); n != nil && n.kind == layer.HardLink {
+		if p == target {
+			return nil
+		}
+		link.target = n.target // both wait for the same
+	}
 	if x.mayBeLost(target) {
 		return errInOrder
 	}
-	x.pending = append(x.pending, link)
+	return x.hold(link)
+}
+
+// hold keeps the place of a link that waits: what it replaces goes, and what
+// the layer has there later replaces it.
+func (x *lane) hold(l hardLink) error {
+	dir, err := x.openDir(parentOf(l.path))
+	if err != nil {
+		return err
+	}
+	if _, err := dir.Stat(baseOf(l.path)); err == nil {
+		if err := x.clear(dir, l.path); err != nil {
+			return err
+		}
+	}
+	x.tree.remove(l.path)
+	n := x.claim(l.path)
+	n.kind, n.target = layer.HardLink, l.target
+	x.pending = append(x.pending, l)
 	return nil
 }
 
-// checkHardLink makes sure of the target of a link that gives way. One that a
-// layer above has put there was there before, or the image is wrong in a way
-// that no longer matters.
-func (x *lane) checkHardLink(p, target string) error {
-	target, err := x.locate(target)
-	if err == nil && x.opts.Wanted(target) && !x.hasFile(target) && !x.isAbove(x.tree.find(target)) {
-		x.pending = append(x.pending, hardLink{path: p, target: target})
-	}
-	return err
+// holds reports whether the place of a link is still kept for it.
+func (x *lane) holds(l hardLink) bool {
+	n := x.tree.find(l.path)
+	return n != nil && n.kind == layer.HardLink && n.target == l.target
 }
 
-// hasFile reports whether what this extraction put at p can be linked.
+// hasFile reports whether what the image has at p by now can be linked.
 func (x *lane) hasFile(p string) bool {
-	return x.isLaid(p) && !x.isAbove(x.tree.find(p))
+	n := x.tree.find(p)
+	return n != nil && n.kind != layer.Dir && (n.laid || n.kind == layer.Device) && !x.isAbove(n)
 }
 
 // link makes the link, or a copy where the file system has no link to give:
@@ -62,6 +82,9 @@ func (x *lane) hasFile(p string) bool {
 func (x *lane) link(l hardLink) error {
 	if l.path == l.target {
 		return nil
+	}
+	if x.tree.find(l.target).kind == layer.Device {
+		return x.write(l.path, layer.Entry{Path: l.path, Kind: layer.Device})
 	}
 	to, err := x.openDir(parentOf(l.path))
 	if err != nil {
@@ -147,31 +170,30 @@ func (x *lane) linkPending() (wanted map[string][]string, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	wanted = map[string][]string{}
+	waiting := map[string]string{}
 	for _, l := range x.pending {
+		if x.holds(l) {
+			wanted[l.target] = append(wanted[l.target], l.path)
+			waiting[l.path] = l.target
+		}
+	}
+	if _, err := followLinks(wanted, waiting); err != nil {
+		return nil, err
+	}
+	for target, names := range wanted {
 		switch {
-		case x.hasFile(l.target):
-			if err := x.linkLate(l); err != nil {
+		case x.hasFile(target):
+			if err := x.linkAll(names, target); err != nil {
 				return nil, err
 			}
-		case x.mayBeLost(l.target):
+			delete(wanted, target)
+		case x.mayBeLost(target):
 			return nil, errInOrder
-		case x.opts.Wanted(l.target) && !x.opts.Keep(l.target) && !x.leadsToMount(l.target):
-			return nil, fmt.Errorf("the hard link %q has no target: the image has no file %q", l.path, l.target)
-		default:
-			wanted[l.target] = append(wanted[l.target], l.path)
+		case x.opts.Wanted(target) && !x.opts.Keep(target) && !x.leadsToMount(target):
+			return nil, fmt.Errorf("the hard link %q has no target: the image has no file %q", names[0], target)
 		}
 	}
 	return wanted, nil
-}
-
-// linkLate makes a link after other entries of its layer. A layer above may
-// have put its own in its place meanwhile.
-func (x *lane) linkLate(l hardLink) error {
-	givesWay, err := x.yield(l.path, layer.HardLink)
-	if givesWay || err != nil {
-		return err
-	}
-	return x.settle(x.link(l))
 }
 
 // mayBeLost reports whether there may have been a file at p, by this layer or
@@ -187,18 +209,19 @@ func (x *lane) mayBeLost(p string) bool {
 // second read of its layer, and no more: by then the end of the chain is known.
 func (x *lane) fetchContent(ctx context.Context, wanted map[string][]string) error {
 	for i := x.layer; i > 0 && len(wanted) > 0; i-- {
-		links, err := x.fetchFrom(ctx, i, wanted)
+		found, links, err := x.fetchFrom(ctx, i, wanted)
 		if err != nil {
 			return err
 		}
 		followed, err := followLinks(wanted, links)
+		if err == nil && followed {
+			err = x.linkFound(wanted, found)
+		}
+		if err == nil && followed && len(wanted) > 0 {
+			_, _, err = x.fetchFrom(ctx, i, wanted)
+		}
 		if err != nil {
 			return err
-		}
-		if followed {
-			if _, err := x.fetchFrom(ctx, i, wanted); err != nil {
-				return err
-			}
 		}
 	}
 	for target, links := range wanted {
@@ -207,29 +230,46 @@ func (x *lane) fetchContent(ctx context.Context, wanted map[string][]string) err
 	return nil
 }
 
+// linkFound links names to what was found for others: the targets of both have
+// turned out to be one file.
+func (x *lane) linkFound(wanted, found map[string][]string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for target, names := range wanted {
+		first := slices.IndexFunc(found[target], x.hasFile)
+		if first < 0 {
+			continue
+		}
+		if err := x.linkAll(names, found[target][first]); err != nil {
+			return err
+		}
+		delete(wanted, target)
+	}
+	return nil
+}
+
 // fetchFrom reads layer i for the wanted targets; those that it finds are
-// wanted no more. It returns what the layer's hard links link to.
-func (x *lane) fetchFrom(ctx context.Context, i int32, wanted map[string][]string) (links map[string]string, err error) {
-	found := map[string]bool{}
+// wanted no more. It returns them, and what the layer's hard links link to.
+func (x *lane) fetchFrom(ctx context.Context, i int32, wanted map[string][]string) (found map[string][]string, links map[string]string, err error) {
+	found = map[string][]string{}
 	links = map[string]string{}
 	err = x.read(ctx, i, countNothing, func(ent layer.Entry) error {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		x.dirs.trim()
-		p, err := x.locate(ent.Path)
+		p, err := x.locateAt(ent.Path, i)
 		if err != nil {
-			return err
+			return nil // what it was led through is gone, and so is the entry
 		}
 		switch {
 		case ent.Kind == layer.HardLink:
-			target, err := x.locate(ent.Linkname)
+			target, err := x.locateAt(ent.Linkname, i)
 			if err == nil && !slices.Contains(wanted[p], target) { // what links to p is p itself
 				delete(found, p)
 				links[p] = target
 			}
-			return err
-		case wanted[p] != nil && (ent.Kind == layer.File || ent.Kind == layer.Symlink || ent.Kind == layer.Fifo):
-			found[p] = true
+		case wanted[p] != nil && (ent.Kind == layer.File || ent.Kind == layer.Symlink || ent.Kind == layer.Fifo || ent.Kind == layer.Device):
+			found[p] = wanted[p]
 			delete(links, p)
 			return x.placeFetched(wanted[p], ent)
 		}
@@ -238,25 +278,19 @@ func (x *lane) fetchFrom(ctx context.Context, i int32, wanted map[string][]strin
 	for target := range found {
 		delete(wanted, target)
 	}
-	return links, err
+	return found, links, err
 }
 
 // placeFetched makes the first of some names the file that an entry describes,
-// and links the others to it. They come together, before a layer above can put
-// its own in their place.
+// and links the others to it.
 func (x *lane) placeFetched(names []string, ent layer.Entry) error {
 	for i, name := range names {
-		givesWay, err := x.yield(name, layer.File)
-		if err != nil {
+		if err := x.settle(x.write(name, ent)); err != nil {
 			return err
 		}
-		if givesWay {
-			continue
+		if x.hasFile(name) { // or else it gave way to the user's data
+			return x.linkAll(names[i+1:], name)
 		}
-		if err := x.settle(x.writeLeaf(name, ent)); err != nil || !x.isLaid(name) {
-			return err // it gave way, and so do the others
-		}
-		return x.linkAll(names[i+1:], name)
 	}
 	return nil
 }
@@ -264,7 +298,7 @@ func (x *lane) placeFetched(names []string, ent layer.Entry) error {
 // linkAll links all names to target.
 func (x *lane) linkAll(names []string, target string) error {
 	for _, name := range names {
-		if err := x.linkLate(hardLink{path: name, target: target}); err != nil {
+		if err := x.settle(x.link(hardLink{path: name, target: target})); err != nil {
 			return err
 		}
 	}

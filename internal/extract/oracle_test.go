@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -56,6 +57,8 @@ type link struct {
 
 func newOracle(takes func(string, byte) bool, host map[string]fact, hostLinks []string) *oracle {
 	o := &oracle{root: newDir(0), takes: takes, host: maps.Clone(host), hasLinks: len(hostLinks) > 0}
+	o.doubts.named, o.doubts.names = map[string]int{}, map[*entry][]string{}
+	o.doubts.gone, o.doubts.linked = map[inLayer]bool{}, map[inLayer]bool{}
 	for _, p := range hostLinks {
 		if f := host[p]; f.kind == tar.TypeSymlink {
 			e := entry{Header: tar.Header{Typeflag: tar.TypeSymlink, Linkname: f.content}}
@@ -118,12 +121,13 @@ func (o *oracle) place(e entry) error {
 		return err
 	}
 	if hidden, ok := strings.CutPrefix(path.Base("/"+p), ".wh."); ok {
-		return o.whiteout(o.at(dir), hidden)
+		return o.whiteout(dir, hidden)
 	}
 	if p == "" || e.Typeflag == unknownType {
 		return nil // the root is the host's
 	}
 	p = path.Join(dir, path.Base(p))
+	o.doubts.placed = append(o.doubts.placed, placed{o.layer, e, p})
 	if o.isGiven(p, e) {
 		return nil
 	}
@@ -143,7 +147,7 @@ func (o *oracle) put(p string, e entry) *node {
 		o.clearHost(p, e.Typeflag)
 	}
 	old := dir.children[name]
-	o.doubtPut(p, e, old, laid)
+	o.doubtPut(p, e, old)
 	n := &node{entry: &e, from: o.layer, layer: o.layer, laid: laid, inode: &e}
 	if e.Typeflag == tar.TypeDir {
 		n.children = map[string]*node{}
@@ -163,7 +167,9 @@ func (o *oracle) makeDirs(p string, laid bool) *node {
 	for at := range prefixes(p) {
 		child := n.children[path.Base(at)]
 		if !child.isDir() {
-			o.doubtImplied(child, laid)
+			if child != nil {
+				o.doubtGone(child)
+			}
 			child = newDir(o.layer)
 			n.children[path.Base(at)] = child
 		}
@@ -195,14 +201,21 @@ func (o *oracle) putLink(p string, e entry) error {
 	old := o.at(p)
 	if target == p && old != nil && !old.isDir() {
 		old.from, old.layer = o.layer, o.layer // what it means is there
-		o.doubtSame(old)
+		return nil
+	}
+	there := o.at(target)
+	if (isWithin(p, target) || isWithin(target, p)) && p != target && o.takes(p, e.Typeflag) {
+		return fmt.Errorf("%q and %q cannot both exist", p, target)
+	}
+	if there != nil && there.Typeflag == tar.TypeChar {
+		n := o.put(p, *there.entry) // a further name of a device is no more taken than the first
+		o.doubtDevice(n, there, o.takes(p, e.Typeflag))
 		return nil
 	}
 	l := link{p: p, target: target, node: o.put(p, e)}
 	if !o.makeLink(l) {
 		o.waiting = append(o.waiting, l)
 	}
-	o.doubtLink(l, old)
 	return nil
 }
 
@@ -222,55 +235,59 @@ func (o *oracle) makeLink(l link) bool {
 
 // linkWaiting makes the hard links whose target came later in the layer.
 func (o *oracle) linkWaiting() {
+	made := func(l link) bool { return o.at(l.p) != l.node || o.makeLink(l) }
+	waited := slices.Clone(o.waiting)
+	for left := -1; left != len(o.waiting); { // one may wait for another
+		left = len(o.waiting)
+		o.waiting = slices.DeleteFunc(o.waiting, made)
+	}
 	for _, l := range o.waiting {
-		if o.at(l.p) == l.node && !o.makeLink(l) && l.node.laid {
+		if l.node.laid {
 			o.missing = append(o.missing, l)
 		}
 	}
-	o.doubtLayer()
+	o.doubtLayer(waited)
 	o.waiting = nil
 }
 
 // whiteout removes a name from a directory, or all names, as the layers below
 // left them.
-func (o *oracle) whiteout(dir *node, name string) error {
+func (o *oracle) whiteout(dir, name string) error {
 	if name == "" || name == "." || name == ".." {
 		return errors.New("a whiteout of nothing")
 	}
-	if dir == nil {
-		return nil
-	}
-	for child := range dir.children {
-		if child == name || name == ".wh..opq" {
-			o.hide(dir, child)
+	if n := o.at(dir); n != nil {
+		for child := range n.children {
+			if child == name || name == ".wh..opq" {
+				o.hide(n, path.Join(dir, child))
+			}
 		}
 	}
 	return nil
 }
 
-// hide removes dir/name but for what this layer names below it. A directory
-// that stays for that alone is a new one.
-func (o *oracle) hide(dir *node, name string) {
-	n := dir.children[name]
+// hide removes p, a child of dir, but for what this layer names below it. A
+// directory that stays for that alone is a new one.
+func (o *oracle) hide(dir *node, p string) {
+	n := dir.children[path.Base(p)]
 	switch {
 	case n.fixed:
 		return
 	case n.layer < o.layer:
 		o.doubtHidden(n)
-		delete(dir.children, name)
+		delete(dir.children, path.Base(p))
 		return
 	}
 	for child := range n.children {
-		o.hide(n, child)
+		o.hide(n, path.Join(p, child))
 	}
-	if n.from < o.layer {
-		o.doubtKept()
+	if n.isDir() && (n.from < o.layer || n.Name == "" || !o.takes(p, n.Typeflag)) {
 		anew := newDir(o.layer)
 		anew.children = n.children
 		for _, child := range n.children {
 			anew.laid = anew.laid || child.laid
 		}
-		dir.children[name] = anew
+		dir.children[path.Base(p)] = anew
 	}
 }
 

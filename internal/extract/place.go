@@ -58,7 +58,10 @@ func (x *lane) giveWay(p string, ent layer.Entry) error {
 	case ent.Kind == layer.Dir:
 		x.claim(p)
 	case ent.Kind == layer.HardLink:
-		return x.checkHardLink(p, ent.Linkname)
+		_, err := x.locate(ent.Linkname)
+		return err
+	case ent.Kind == layer.Device:
+		x.report.Devices++
 	default:
 		x.countFile(ent)
 	}
@@ -88,8 +91,11 @@ func (x *lane) claim(p string) *node {
 
 // locate returns where an entry of that name lies: its directory is free of
 // symbolic links, and its last element is not followed.
-func (x *lane) locate(name string) (string, error) {
-	parent, err := x.tree.resolve(parentOf(name))
+func (x *lane) locate(name string) (string, error) { return x.locateAt(name, everybody) }
+
+// locateAt is locate for an entry of an earlier layer.
+func (x *lane) locateAt(name string, number int32) (string, error) {
+	parent, err := x.tree.resolveAt(parentOf(name), number)
 	if err != nil {
 		return "", err
 	}
@@ -114,27 +120,43 @@ func (x *lane) leadsToMount(p string) bool {
 	return slices.ContainsFunc(x.opts.Mounted, func(mount string) bool { return within(mount, p) })
 }
 
-// exclude notes an entry that is not wanted. A symbolic link is remembered,
-// because paths through it lead elsewhere; whatever is no directory hides what
-// the layers below had at and under its path.
+// exclude notes an entry that is not wanted.
 func (x *lane) exclude(p string, ent layer.Entry) error {
 	x.report.Excluded++
 	if ent.Kind == layer.Unknown {
 		return nil // nobody knows what it would hide
 	}
-	n := x.tree.find(p)
-	if ent.Kind == layer.Symlink {
-		if err := x.forget(p, n); err != nil {
+	return x.leaveOut(p, ent)
+}
+
+// leaveOut does with an entry all but make it: what it replaces goes. A symbolic
+// link is remembered, because paths through it lead elsewhere; a device, because
+// hard links to it are left out, too.
+func (x *lane) leaveOut(p string, ent layer.Entry) error {
+	at, n := x.tree.nearest(p)
+	switch {
+	case n == nil:
+	case n.kind == layer.Dir && ent.Kind == layer.Dir:
+		x.claim(p)
+	case ent.Kind == layer.HardLink && x.isItself(p, ent.Linkname):
+		return nil
+	default:
+		if err := x.forget(at, n); err != nil {
 			return err
 		}
+	}
+	if ent.Kind == layer.Symlink || ent.Kind == layer.Device {
 		n = x.claim(p)
-		n.kind, n.target = layer.Symlink, ent.Linkname
-		return nil
+		n.kind, n.target = ent.Kind, ent.Linkname
 	}
-	if n == nil || (n.kind == layer.Dir && ent.Kind == layer.Dir) {
-		return nil
-	}
-	return x.forget(p, n)
+	return nil
+}
+
+// isItself reports whether a hard link at p to target is one to itself, which
+// says nothing.
+func (x *lane) isItself(p, target string) bool {
+	target, err := x.locate(target)
+	return err == nil && target == p
 }
 
 // write brings a wanted entry to the disk and into the tree.
@@ -146,7 +168,7 @@ func (x *lane) write(p string, ent layer.Entry) error {
 		return x.writeHardLink(p, ent.Linkname)
 	case layer.Device:
 		x.report.Devices++
-		return nil
+		return x.leaveOut(p, ent)
 	case layer.Unknown:
 		x.report.Unknown++
 		return nil
@@ -166,23 +188,24 @@ func (x *lane) writeDir(p string, ent layer.Entry) error {
 	if err != nil {
 		return err
 	}
-	if x.isAbove(x.tree.find(p)) {
+	n := x.tree.find(p)
+	if x.isAbove(n) {
 		x.claim(p) // that layer's mode and times are the ones to set
 		return nil
 	}
 	name := baseOf(p)
 	if info, err := dir.Stat(name); err == nil && info.IsDir() {
-		if n := x.tree.find(p); x.opts.Keep(p) && (n == nil || !n.laid) {
-			x.claim(p) // the user's directory keeps its mode and times
-			return nil
+		keep := x.opts.Keep(p) && (n == nil || !n.laid)
+		n = x.claimDir(p)
+		if !keep { // the user's directory keeps its mode and times
+			n.described = &description{ent, x.layer}
 		}
-		x.claim(p).entry = &ent
 		return nil
 	}
 	if err := x.makeDir(dir, p); err != nil {
 		return err
 	}
-	x.layDir(p).entry = &ent
+	x.layDir(p).described = &description{ent, x.layer}
 	return nil
 }
 
@@ -221,9 +244,16 @@ func (x *lane) lay(p string, kind layer.Kind, target string) {
 
 // layDir notes that this layer made the directory p.
 func (x *lane) layDir(p string) *node {
-	n := x.claim(p)
+	n := x.claimDir(p)
 	n.laid = true
 	x.opts.Laid(p)
+	return n
+}
+
+// claimDir claims p for a directory; what was left out there is forgotten.
+func (x *lane) claimDir(p string) *node {
+	n := x.claim(p)
+	n.kind, n.target = layer.Dir, ""
 	return n
 }
 

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"fmt"
+	"math"
 	"path"
 	"strings"
 
@@ -15,27 +16,38 @@ import (
 const maxLinks = 40
 
 // tree is the image as its layers have described it so far: every wanted path,
-// and of the excluded ones the symbolic links, because a path below one means
-// another path. It answers where a path leads and which layer it belongs to;
+// and of the excluded ones the symbolic links and devices, because a path below
+// the one means another path, and a hard link to the other is not made. It answers where a path leads and which layer it belongs to;
 // it never touches the disk.
 type tree struct{ root *node }
 
 // node is one path of the image.
 type node struct {
 	kind     layer.Kind
-	fixed    bool         // a Symlink of the host, over which the image is laid
-	laid     bool         // this extraction made it on the disk
-	linked   bool         // as a hard link
-	layer    int32        // the newest layer that named this path or one below it
-	above    int32        // of a Dir: the newest one that named it ahead of its turn
-	hidden   int32        // of a Dir: the newest one that hid what those below it have in it
-	target   string       // of a Symlink
-	entry    *layer.Entry // of a Dir: what described it last, to be set at the end
+	fixed    bool   // a Symlink of the host, over which the image is laid
+	laid     bool   // this extraction made it on the disk
+	linked   bool   // as a hard link
+	layer    int32  // the newest layer that named this path or one below it
+	above    int32  // of a Dir: the newest one that named it ahead of its turn
+	hidden   int32  // of a Dir: the newest one that hid what those below it have in it
+	target   string // of a Symlink
 	children map[string]*node
+
+	described *description // of a Dir: the last one, to be set at the end
 }
 
-// nobody is less than the number of any layer.
-const nobody = 0
+// description is the entry of a directory, and the layer that it is of.
+type description struct {
+	layer.Entry
+
+	layer int32
+}
+
+// nobody is less than the number of any layer, everybody is no less than any.
+const (
+	nobody    = 0
+	everybody = math.MaxInt32
+)
 
 func newTree() *tree { return &tree{root: &node{kind: layer.Dir}} }
 
@@ -50,10 +62,31 @@ func (t *tree) find(p string) *node {
 	return n
 }
 
+// nearest returns the node at p, nil if the image has none, or else the first on
+// the way there that is no directory, with its path.
+func (t *tree) nearest(p string) (at string, n *node) {
+	n = t.root
+	end := 0
+	for name := range elements(p) {
+		if n.kind != layer.Dir {
+			return p[:end-1], n
+		}
+		end += len(name) + 1
+		if n = n.children[name]; n == nil {
+			break
+		}
+	}
+	return p, n
+}
+
 // resolve returns the path free of symbolic links to which p leads in the
 // image, with the semantics of chroot(2): absolute targets and surplus ".."
 // stay inside the root. Elements that the image has not named stay as they are.
-func (t *tree) resolve(p string) (string, error) {
+func (t *tree) resolve(p string) (string, error) { return t.resolveAt(p, everybody) }
+
+// resolveAt is resolve for a path of an earlier layer: what a layer above it
+// has since made a link there is an error.
+func (t *tree) resolveAt(p string, number int32) (string, error) {
 	if !t.passesLink(p) {
 		return p, nil
 	}
@@ -78,6 +111,9 @@ func (t *tree) resolve(p string) (string, error) {
 		}
 		if links++; links > maxLinks {
 			return "", fmt.Errorf("the path %q passes more than %d symbolic links: %w", p, maxLinks, unix.ELOOP)
+		}
+		if n.layer > number {
+			return "", fmt.Errorf("the path %q passes what a layer above made a symbolic link: %w", p, unix.ENOTDIR)
 		}
 		if path.IsAbs(n.target) {
 			names, nodes = names[:0], nodes[:1]
@@ -130,7 +166,7 @@ func (t *tree) walk(p string, mark func(*node)) *node {
 		if child == nil {
 			child = &node{kind: layer.Dir}
 			if n.children == nil {
-				n.children = map[string]*node{}
+				n.kind, n.children = layer.Dir, map[string]*node{}
 			}
 			n.children[strings.Clone(name)] = child // the whole path would live as long
 		}
