@@ -39,6 +39,36 @@ func TestMinimalImages(t *testing.T) {
 			opts:   func(o *extract.Options) { o.Owned = []string{"srv/data"} },
 			want:   map[string]string{"srv": "file 0644 1"},
 		},
+		{
+			name:   "trap 25: a device takes away what it replaces",
+			layers: [][]entry{{file("x", "1")}, {file("x", "").device()}},
+			opts:   func(*extract.Options) {},
+			want:   map[string]string{},
+		},
+		{
+			name:   "trap 8: what is not taken takes away a file in the place of its directory",
+			layers: [][]entry{{file("app", "1")}, {file("app/c", "2")}},
+			opts:   func(o *extract.Options) { o.Wanted = func(p string) bool { return p == "app" } },
+			want:   map[string]string{},
+		},
+		{
+			name:   "a directory that a whiteout hides and its own layer has something in is a new one",
+			layers: [][]entry{{dir("d").mode(0o700), file("d/x", "1")}, {file("d/y", "2"), file(".wh.d", "")}},
+			opts:   func(*extract.Options) {},
+			want:   map[string]string{"d": "dir 0755", "d/y": "file 0644 2"},
+		},
+		{
+			name:   "trap 17: a hard link to one that waits for its content gets it, too",
+			layers: [][]entry{{file("c/f", "1"), hardlink("app/f", "c/f"), hardlink("app/g", "app/f")}},
+			opts:   func(o *extract.Options) { o.Wanted = underApp },
+			want:   map[string]string{"app": "dir 0755", "app/f": "file 0644 1", "app/g": "file 0644 1 = app/f"},
+		},
+		{
+			name:   "trap 17: a hard link that waits for its content is replaced by what its layer has there later",
+			layers: [][]entry{{file("c/f", "1"), hardlink("app/f", "c/f"), file("app/f", "2")}},
+			opts:   func(o *extract.Options) { o.Wanted = underApp },
+			want:   map[string]string{"app": "dir 0755", "app/f": "file 0644 2"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
