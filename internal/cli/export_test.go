@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 
+	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
@@ -28,3 +29,6 @@ var SessionsFor = sessionsFor
 
 // LimitMemory sets the garbage collector's limit.
 var LimitMemory = limitMemory
+
+// Masked is masked.
+func Masked(cfg *config.Config) []string { return masked(cfg) }

@@ -167,7 +167,7 @@ func masked(cfg *config.Config) []string {
 	values = append(values, cfg.AuthToken.Reveal(), cfg.SessionKey.Reveal())
 	for _, entry := range cfg.Passthrough {
 		_, value, _ := strings.Cut(entry, "=")
-		values = append(values, value)
+		values = append(values, strings.Split(value, "\n")...) // a log shows one line at a time
 	}
 	return slices.DeleteFunc(values, func(value string) bool { return len(value) < minSecret })
 }

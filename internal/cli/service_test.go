@@ -1,10 +1,21 @@
 package cli_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/drengskapur/fastmcp-runner/internal/cli"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
 )
+
+// A log shows one line at a time, of a private key too.
+func TestEachLineOfASecretIsMasked(t *testing.T) {
+	t.Parallel()
+	got := cli.Masked(&config.Config{Passthrough: []string{"KEY=first line\nsecond\n\nno", "TOKEN=abcd"}})
+	if want := []string{"first line", "second", "abcd"}; !slices.Equal(got, want) {
+		t.Errorf("masked are %q, want %q", got, want)
+	}
+}
 
 func TestSessionsFor(t *testing.T) {
 	t.Parallel()
