@@ -33,6 +33,8 @@ func runAsUser(t *testing.T) {
 
 func copyTestBinary(t *testing.T, to string) {
 	t.Helper()
+	syscall.ForkLock.RLock() // a process that is born now would have the copy open for writing: ETXTBSY
+	defer syscall.ForkLock.RUnlock()
 	self, err := os.Open("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)
