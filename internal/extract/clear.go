@@ -25,7 +25,9 @@ func (x *lane) clear(dir *rootfs.Dir, p string) error {
 	if err := dir.RemoveAll(baseOf(p)); err != nil {
 		return refusedAt(p, err)
 	}
-	x.tree.remove(p)
+	if n != nil && n.laid { // or else what was left out below stays known
+		x.tree.remove(p)
+	}
 	return nil
 }
 
