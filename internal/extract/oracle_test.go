@@ -201,6 +201,9 @@ func (o *oracle) putLink(p string, e entry) error {
 	old := o.at(p)
 	if target == p && old != nil && !old.isDir() {
 		old.from, old.layer = o.layer, o.layer // what it means is there
+		if old.fixed {
+			o.doubts.unspecified = "a hard link leads to a link of the host"
+		}
 		return nil
 	}
 	there := o.at(target)
