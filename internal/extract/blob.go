@@ -12,7 +12,7 @@ import (
 // own; these only have to hide that entries take unequal time.
 const (
 	blobBuffers = 4
-	blobBuffer  = 64 << 10
+	blobBuffer  = 128 << 10
 )
 
 // blob is the compressed stream of a layer, opened and read by a goroutine of
