@@ -54,10 +54,17 @@ const (
 	anyWay  need = false
 )
 
-// chooseWay finds out how a whole image can run on this host.
+// chooseWay finds out how a whole image can run on this host. It tries what the
+// host allows only where that matters, because it takes a start of a process.
 func chooseWay(ctx context.Context, cfg *config.Config, opts Options) (host.Facts, host.Choice) {
-	facts := host.Probe(ctx, host.Options{Command: opts.Probe})
-	return facts, facts.Way(placeOf(cfg, opts))
+	place := placeOf(cfg, opts)
+	facts := host.Probe(ctx, host.Options{})
+	choice := facts.Way(place)
+	if choice.Way == host.WayNone {
+		facts.Try(ctx, opts.Probe)
+		choice = facts.Way(place)
+	}
+	return facts, choice
 }
 
 // placeOf says with whom the image would share its root.

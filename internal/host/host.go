@@ -15,6 +15,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -106,7 +107,7 @@ func Probe(ctx context.Context, opts Options) Facts {
 	facts.setStatus(p.status())
 	facts.Limits = p.limits(p.cgroups(), facts.Mounts)
 	facts.Ptrace = p.ptrace(facts.Proc, facts.Capabilities)
-	facts.try(ctx, newAttempts(ctx, opts.Command))
+	facts.Try(ctx, opts.Command)
 	for _, name := range opts.Directories {
 		facts.Directories = append(facts.Directories, askDirectory(name))
 	}
@@ -121,10 +122,16 @@ func (f *Facts) setStatus(status Status) {
 	f.Seccomp = status.Seccomp
 }
 
-func (f *Facts) try(ctx context.Context, attempts attempts) {
-	f.UserNamespaces = attempts.try(ctx, userNamespace())
-	f.Mounting = attempts.try(ctx, mountNamespace())
-	f.Chroot = attempts.try(ctx, sameRoot())
+// Try finds out what only trying tells: UserNamespaces, Mounting and Chroot. It
+// runs the command, which should do nothing, once in each way; without one,
+// nothing is tried.
+func (f *Facts) Try(ctx context.Context, command []string) {
+	attempts := newAttempts(ctx, command)
+	var all sync.WaitGroup
+	all.Go(func() { f.UserNamespaces = attempts.try(ctx, userNamespace()) })
+	all.Go(func() { f.Mounting = attempts.try(ctx, mountNamespace()) })
+	all.Go(func() { f.Chroot = attempts.try(ctx, sameRoot()) })
+	all.Wait()
 }
 
 // probe reads the texts of one host and notes what went wrong.
