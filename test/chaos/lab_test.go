@@ -1,7 +1,6 @@
 package chaos_test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,11 +16,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +25,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/drengskapur/fastmcp-runner/test/daemon"
 )
 
 const repository = "acme/mcp"
@@ -96,47 +94,18 @@ func (l *lab) get(r *http.Request) (*http.Response, error) {
 // docker-registry, or where there is none the little that is needed of one.
 func startRegistry(t *testing.T, img v1.Image) (address string) {
 	t.Helper()
-	program, err := exec.LookPath("docker-registry")
-	if err != nil {
+	if _, err := exec.LookPath(daemon.RegistryProgram); err != nil {
 		return startOwnRegistry(t, img)
 	}
-	dir := t.TempDir()
-	config := filepath.Join(dir, "config.yml")
-	settings := fmt.Sprintf("version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\n"+
-		"storage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: \"127.0.0.1:0\"}\n", filepath.Join(dir, "data"))
-	if err := os.WriteFile(config, []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "serve", config)
-	output, err := cmd.StderrPipe()
+	d, address, err := daemon.StartRegistry(t.Context(), t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	found := make(chan string, 1)
-	go func() {
-		defer close(found)
-		listening := regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
-		for lines := bufio.NewScanner(output); lines.Scan(); {
-			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-				found <- m[1]
-			}
-		}
-	}()
 	t.Cleanup(func() {
-		if err := cmd.Process.Kill(); err != nil {
+		if err := d.Stop(); err != nil {
 			t.Error(err)
 		}
-		for range found { // Closed at the end of the output.
-		}
-		_ = cmd.Wait() // It says that we killed it.
 	})
-	address, ok := <-found
-	if !ok {
-		t.Fatal("docker-registry ended before it listened")
-	}
 	tag, err := name.NewTag(address + "/" + repository + ":latest")
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@
 package registry_test
 
 import (
-	"bufio"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -11,16 +10,16 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 	"time"
+
+	"github.com/drengskapur/fastmcp-runner/test/daemon"
 )
 
 // user and password are whom both registries let in.
@@ -118,60 +117,21 @@ func startWithTokens(t *testing.T) (address string) {
 	})
 }
 
-// listening is how distribution says at which port the kernel has put it.
-var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
-
 // start starts a registry with settings beside the common ones, and stops it when
 // the test ends.
 func start(t *testing.T, settings []string) (address string) {
 	t.Helper()
-	program, err := exec.LookPath("docker-registry")
-	if err != nil {
+	if _, err := exec.LookPath(daemon.RegistryProgram); err != nil {
 		t.Skip("needs Debian's package docker-registry")
 	}
-	dir := t.TempDir()
-	config := filepath.Join(dir, "config.yml")
-	write(t, config, fmt.Appendf(nil, configuration, filepath.Join(dir, "data")))
-	cmd := exec.Command(program, "serve", config)
-	cmd.Env = settings
-	output, err := cmd.StderrPipe()
+	d, address, err := daemon.StartRegistry(t.Context(), t.TempDir(), "", settings...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	found := make(chan string, 1)
-	go findAddress(output, found)
 	t.Cleanup(func() {
-		if err := cmd.Process.Kill(); err != nil {
+		if err := d.Stop(); err != nil {
 			t.Error(err)
 		}
-		for range found { // Closed at the end of the output.
-		}
-		_ = cmd.Wait() // It says that we killed it.
 	})
-	address, ok := <-found
-	if !ok {
-		t.Fatal("docker-registry ended before it listened")
-	}
 	return address
-}
-
-// configuration is what does not vary; the kernel chooses the port.
-const configuration = `
-version: 0.1
-log: {level: info, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: %q}}
-http: {addr: "127.0.0.1:0"}
-`
-
-// findAddress finds the address in what a registry logs, and reads on to the end.
-func findAddress(output io.Reader, found chan<- string) {
-	defer close(found)
-	for lines := bufio.NewScanner(output); lines.Scan(); {
-		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-			found <- m[1]
-		}
-	}
 }
