@@ -52,6 +52,14 @@ func TestMinimalImages(t *testing.T) {
 			want:   map[string]string{},
 		},
 		{
+			name: "trap 2: every opaque whiteout of a directory hides what the layer before it brought",
+			layers: [][]entry{
+				{dir("d"), file("d/a", "1")}, {file("d/.wh..wh..opq", ""), file("d/b", "2")}, {file("d/.wh..wh..opq", ""), file("d/c", "3")},
+			},
+			opts: func(*extract.Options) {},
+			want: map[string]string{"d": "dir 0755", "d/c": "file 0644 3"},
+		},
+		{
 			name:   "a directory that a whiteout hides and its own layer has something in is a new one",
 			layers: [][]entry{{dir("d").mode(0o700), file("d/x", "1")}, {file("d/y", "2"), file(".wh.d", "")}},
 			opts:   func(*extract.Options) {},

@@ -59,6 +59,7 @@ func TestOwners(t *testing.T) {
 		dir("opt").owner(7), file("opt/f", "1").owner(7), symlink("opt/l", "f").owner(7), file("opt/suid", "1").owner(0).mode(0o4755),
 		dir("app").owner(0), file("app/f", "1").owner(7), file("app/suid", "1").owner(0).mode(0o6755), symlink("app/l", "/etc/shadow").owner(7),
 		file("opt/big", "1").owner(1<<21 - 1), file("app/new/f", "1"),
+		file("opt/tool", "1").owner(7), hardlink("app/new/tool", "opt/tool"),
 	}), opts)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func TestOwners(t *testing.T) {
 		"opt": {7, 0o40755}, "opt/f": {7, 0o100644}, "opt/l": {7, 0o120777}, "opt/suid": {0, 0o104755}, "opt/big": {1<<21 - 1, 0o100644},
 		"app": {1000, 0o40755}, "app/f": {1000, 0o100644}, "app/l": {1000, 0o120777}, "app/host": {1000, 0o100644},
 		"app/suid": {1000, 0o100755}, // trap 20: root's setuid must not become the user's
-		"app/new":  {1000, 0o40755}, "app/new/f": {1000, 0o100644}, "data": {1000, 0o40755}, "data/mine": {1000, 0o100644},
+		"app/new":  {1000, 0o40755}, "app/new/f": {1000, 0o100644}, "app/new/tool": {1000, 0o100644}, "data": {1000, 0o40755}, "data/mine": {1000, 0o100644},
 		"etc/shadow": {0, 0o100644},
 	} {
 		if got := stat(t, filepath.Join(root, name)); got.Uid != want.uid || got.Mode != want.mode {
