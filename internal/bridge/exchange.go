@@ -38,6 +38,7 @@ type exchange struct {
 
 	number  string           // the id of the request that the server knows
 	round   *round           // nil while nobody waits for the server
+	missed  backlog          // what it sent meanwhile
 	asked   []question       // those without an answer
 	count   int              // of the questions there were
 	gather  *time.Timer      // runs out when the questions are sent to the client
@@ -122,16 +123,17 @@ func (s *session) acquaint(ctx context.Context, m *modernRequest) error {
 	if client == nil {
 		client = []byte(`{"name":"unknown","version":"0"}`)
 	}
-	_, err := s.introduce(ctx, jsonrpc.Encode(struct {
+	hello, err := s.introduce(ctx, jsonrpc.Encode(struct {
 		Version      string          `json:"protocolVersion"`
 		Capabilities json.RawMessage `json:"capabilities"`
 		Client       json.RawMessage `json:"clientInfo"`
 	}{versionPriming, m.Bytes(m.capabilities), client}))
-	if err != nil || m.logLevel == "" {
+	logs := !hello.Field(hello.Field(hello.Result, "capabilities"), "logging").Absent()
+	if err != nil || m.logLevel == "" || !logs {
 		return err
 	}
 	level := jsonrpc.Encode(map[string]string{"level": m.logLevel})
-	// A server without log messages refuses, which does no harm.
+	// If it refuses, the level is the one that it likes.
 	_, err = s.ask(ctx, jsonrpc.Call([]byte(`"fastmcp-runner level"`), "logging/setLevel", level))
 	return err
 }
@@ -158,6 +160,9 @@ func (x *exchange) newRound(m *modernRequest) *round {
 		stream: s.box.newStream(1),
 	}
 	x.round.reader = x.round.stream.attach(0)
+	for _, m := range x.missed.take() {
+		x.tell(m)
+	}
 	return x.round
 }
 
@@ -190,7 +195,17 @@ func (x *exchange) receive(s *session, m jsonrpc.Message) {
 		x.ask(m)
 	case m.Kind == jsonrpc.Request:
 		s.decline(m)
-	case x.round == nil:
+	case x.round != nil:
+		x.tell(m)
+	case !x.over: // the client is expected back
+		x.missed.add(m, s.log)
+	}
+}
+
+// tell takes a notification to the client, if it asked for such. The lock is
+// held.
+func (x *exchange) tell(m jsonrpc.Message) {
+	switch {
 	case !m.Token.Absent() && x.round.token != nil:
 		x.round.stream.add(m.With(jsonrpc.Edit{At: m.Token, With: x.round.token}).Raw, false)
 	case m.Method == "notifications/message" && x.round.logs:

@@ -3,6 +3,8 @@ package bridge_test
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -165,4 +167,34 @@ func TestTheStateOfAQuestionIsGoodOnce(t *testing.T) {
 	}
 	h.Shutdown(t.Context())
 	<-first
+}
+
+// A server need not wait for the answer to what it has asked: the official
+// reference server asks for the roots beside its first calls.
+func TestWhatAServerSaysWhileItsClientIsAwayIsNotLost(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	goOn := filepath.Join(t.TempDir(), "go on")
+	ask := func(token, rest string) *events {
+		t.Helper()
+		const able, level = `{"elicitation":{}}`, `,"io.modelcontextprotocol/logLevel":"info"`
+		c, body := h.stateless(t).askAs(able, "1", "tools/call", level+`,"progressToken":`+token, rest)
+		return c.stream(http.MethodPost, body)
+	}
+	progress := func(token string) string { return strings.Replace(tokenProgress, "$TOKEN", token, 1) }
+	first := ask("1", lines(tokenProgress, question, "$AWAIT "+goOn, tokenProgress, note, "noise", done))
+	first.wants(progress("1"))
+	var asked inputRequired
+	if err := json.Unmarshal([]byte(first.data()), &asked); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(goOn, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server has said all", func() bool { return strings.Contains(h.log.String(), "noise") })
+	second := ask("2", `,"name":"t","requestState":"`+asked.Result.RequestState+`","inputResponses":{"question-1":{}}`)
+	second.wants(progress("2"), note)
+	if got := second.data(); !strings.Contains(got, `"id":1,"result":`) {
+		t.Errorf("after the answer: %s", got)
+	}
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"log/slog"
 	"slices"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 const (
 	// maxStanding bounds the standing streams that a session has open.
 	maxStanding = 16
-	// maxBacklog and maxBacklogBytes bound what waits for a first stream.
+	// maxBacklog and maxBacklogBytes bound a backlog.
 	maxBacklog      = 256
 	maxBacklogBytes = 1 << 20
 )
@@ -26,7 +27,7 @@ func (s *session) receive(m jsonrpc.Message) {
 	} else if st := s.streamFor(&m); st != nil {
 		st.add(m.Raw, false)
 	} else {
-		s.wait(m)
+		s.backlog.add(m, s.log)
 	}
 	if s.hook == nil {
 		s.box.awaitRoom()
@@ -65,15 +66,28 @@ func (s *session) streamFor(m *jsonrpc.Message) *stream {
 	return nil
 }
 
-// wait keeps a message until there is a stream for it. The lock is held.
-func (s *session) wait(m jsonrpc.Message) {
-	s.backlog = append(s.backlog, m)
-	s.backlogBytes += len(m.Raw)
-	for len(s.backlog) > maxBacklog || s.backlogBytes > maxBacklogBytes && len(s.backlog) > 1 {
-		s.log.Warn("Dropped a message of the server: the client does not listen", "method", s.backlog[0].Method)
-		s.backlogBytes -= len(s.backlog[0].Raw)
-		s.backlog = slices.Delete(s.backlog, 0, 1)
+// backlog are messages of a server that wait for somebody who listens.
+type backlog struct {
+	messages []jsonrpc.Message
+	bytes    int
+}
+
+// add keeps a message, and drops the oldest when there are too many.
+func (b *backlog) add(m jsonrpc.Message, log *slog.Logger) {
+	b.messages = append(b.messages, m)
+	b.bytes += len(m.Raw)
+	for len(b.messages) > maxBacklog || b.bytes > maxBacklogBytes && len(b.messages) > 1 {
+		log.Warn("Dropped a message of the server: the client does not listen", "method", b.messages[0].Method)
+		b.bytes -= len(b.messages[0].Raw)
+		b.messages = slices.Delete(b.messages, 0, 1)
 	}
+}
+
+// take returns all that waits, the oldest first.
+func (b *backlog) take() []jsonrpc.Message {
+	messages := b.messages
+	*b = backlog{}
+	return messages
 }
 
 // flushBacklog puts what waited on a stream. The lock is held.
@@ -81,10 +95,9 @@ func (s *session) flushBacklog(st *stream) {
 	if !s.begun {
 		return
 	}
-	for _, m := range s.backlog {
+	for _, m := range s.backlog.take() {
 		st.add(m.Raw, false)
 	}
-	s.backlog, s.backlogBytes = nil, 0
 }
 
 // listen opens a standing stream.
@@ -163,7 +176,7 @@ func (s *session) leave(st *stream, me *reader) {
 		if other := s.streamFor(&m); other != nil {
 			other.add(data, false)
 		} else {
-			s.wait(m)
+			s.backlog.add(m, s.log)
 		}
 	}
 	st.detach(me)

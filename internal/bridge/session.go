@@ -44,16 +44,15 @@ type session struct {
 
 	// The rest is guarded by box.mu.
 
-	server       server  // set once, before ready is closed
-	calls        []*call // those in flight, the newest last
-	standing     []*stream
-	backlog      []jsonrpc.Message
-	backlogBytes int
-	begun        bool   // the server has agreed to begin
-	version      string // the revision that it has agreed to
-	proved       bool   // it has answered more than initialize
-	seen         time.Time
-	idle         *time.Timer
+	server   server  // set once, before ready is closed
+	calls    []*call // those in flight, the newest last
+	standing []*stream
+	backlog  backlog // for a first stream
+	begun    bool    // the server has agreed to begin
+	version  string  // the revision that it has agreed to
+	proved   bool    // it has answered more than initialize
+	seen     time.Time
+	idle     *time.Timer
 	// ended is why the session ended; nil while it goes on. It is set before
 	// the child is ended, so that this is no crash.
 	ended error
