@@ -75,7 +75,7 @@ func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 	s = &session{
 		id: id, number: b.numbers, log: b.opts.Log.With("session", b.numbers),
 		box: newOutbox(&b.opts), seen: time.Now(), ready: make(chan struct{}),
-		tasks: &b.tasks, stats: b.stats, transit: b.transit,
+		tasks: &b.tasks, stats: b.stats, mask: b.opts.Mask, transit: b.transit,
 	}
 	b.sessions[id] = s
 	b.tasks.Add(1) // done when nothing is left of the session
@@ -252,7 +252,7 @@ func (s *session) introduce(ctx context.Context, params []byte) (jsonrpc.Message
 		return answer, err
 	}
 	if answer.Result.Absent() {
-		return answer, fmt.Errorf("%w: %s", errRefused, answer.Bytes(answer.Error))
+		return answer, fmt.Errorf("%w: %s", errRefused, s.excerpt(answer.Bytes(answer.Error)))
 	}
 	return answer, s.server.Send(ctx, jsonrpc.Call(nil, "notifications/initialized", nil))
 }
@@ -279,6 +279,9 @@ func (s *session) ask(ctx context.Context, request []byte) (jsonrpc.Message, err
 		return jsonrpc.Message{}, errSlow
 	}
 }
+
+// excerpt returns what people may read of what the server has said.
+func (s *session) excerpt(said []byte) string { return child.Excerpt(said, s.mask) }
 
 // errSlow says that the server does not answer.
 var errSlow = errors.New("the server did not answer in time")

@@ -84,6 +84,9 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.KeepAlive, 15*time.Second)
 	orDefault(&o.MaxBody, 16<<20)
 	orDefault(&o.KeepBytes, 4<<20)
+	if o.Mask == nil {
+		o.Mask = func(text string) string { return text }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

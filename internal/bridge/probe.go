@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
 )
@@ -14,6 +15,9 @@ const (
 	maxPages = 20
 	// maxTools bounds how many tools are kept.
 	maxTools = 1000
+	// toolsTime is how long a server may take to list its tools. It may ask
+	// others for them, who are not there.
+	toolsTime = 10 * time.Second
 )
 
 // Server is what a server says of itself.
@@ -24,8 +28,10 @@ type Server struct {
 	Name, Title, Version string
 	// Instructions are its advice to language models.
 	Instructions string
-	// Tools are what it offers.
-	Tools []Tool
+	// Tools are what it offers, as far as it says: if it does not, Untold is
+	// why, which does not keep it from serving.
+	Tools  []Tool
+	Untold error
 }
 
 // Tool is a tool that a server offers.
@@ -79,16 +85,18 @@ func (s *session) inquire(ctx context.Context) (*Server, error) {
 		return nil, err
 	}
 	if hello.Result.Absent() {
-		return nil, fmt.Errorf("%w: %s", errRefused, hello.Bytes(hello.Error))
+		return nil, fmt.Errorf("%w: %s", errRefused, s.excerpt(hello.Bytes(hello.Error)))
 	}
 	server.Name = hello.Text(hello.Field(info, "name"))
 	server.Title = hello.Text(hello.Field(info, "title"))
 	server.Version = hello.Text(hello.Field(info, "version"))
 	server.Instructions = hello.Text(hello.Field(hello.Result, "instructions"))
 	if !hello.Field(hello.Field(hello.Result, "capabilities"), "tools").Absent() {
-		server.Tools, err = s.listTools(ctx, meta)
+		ctx, cancel := context.WithTimeout(ctx, toolsTime)
+		defer cancel()
+		server.Tools, server.Untold = s.listTools(ctx, meta)
 	}
-	return server, err
+	return server, s.why() // it may have crashed meanwhile
 }
 
 // listTools returns the tools of a server, of all pages.
@@ -104,7 +112,7 @@ func (s *session) listTools(ctx context.Context, params string) ([]Tool, error) 
 			return nil, err
 		}
 		if answer.Result.Absent() {
-			return nil, fmt.Errorf("the server does not list its tools: %s", answer.Bytes(answer.Error))
+			return nil, fmt.Errorf("the server refuses: %s", s.excerpt(answer.Bytes(answer.Error)))
 		}
 		var result struct {
 			Tools      []Tool          `json:"tools"`

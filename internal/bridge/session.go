@@ -34,6 +34,8 @@ type session struct {
 	// tasks are those of the bridge, of which the session is one.
 	tasks *sync.WaitGroup
 	stats *stats
+	// mask hides secrets in what the server says.
+	mask func(string) string
 	// transit is the memory for what is underway to servers.
 	transit *transit
 	// only is the stream for everything, of a session by HTTP+SSE.

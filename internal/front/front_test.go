@@ -152,6 +152,25 @@ func TestServeFailsAndRecoversWithTheServer(t *testing.T) {
 	}
 }
 
+func TestAServerThatListsNoToolsIsHealthy(t *testing.T) {
+	t.Parallel()
+	script := strings.Replace(server, `"capabilities":{}`, `"capabilities":{"tools":{}}`, 1)
+	script = strings.Replace(script, "cat >", `read initialized; read list; echo '{"jsonrpc":"2.0","id":"fastmcp-runner tools 0","error":{"code":-32603,"message":"fetch failed"}}'; cat >`, 1)
+	var log strings.Builder
+	h := serve(t, script, func(opts *front.Options) { opts.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	awaitHealth(t, h.url, func(code int, state page.State) bool { return code == http.StatusOK && state.Status == page.OK })
+	header := http.Header{"Authorization": {"Bearer open-sesame"}}
+	if got := ask(t, http.MethodGet, h.url+"/", header); !strings.Contains(got.body, "The server did not list its tools") {
+		t.Errorf("the page: %s", got.body)
+	}
+	if err := h.end(); err != nil {
+		t.Errorf("Serve = %v, want nil", err)
+	}
+	if !strings.Contains(log.String(), `msg="The server does not list its tools"`) || !strings.Contains(log.String(), "fetch failed") {
+		t.Errorf("the log: %s", log.String())
+	}
+}
+
 func TestStrangersAreNotToldWhatTheServerWrites(t *testing.T) {
 	t.Parallel()
 	h := serve(t, "echo no database >&2; exit 3", func(opts *front.Options) { opts.NeedsToken = true })

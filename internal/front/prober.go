@@ -60,6 +60,9 @@ func (p *prober) ask(ctx context.Context) time.Duration {
 	case err == nil && first:
 		p.log.Info("The server answers", "name", server.Name, "version", server.Version, "revision", server.Revision,
 			"tools", len(server.Tools), "took", time.Since(begin).Round(time.Millisecond).String())
+		if server.Untold != nil {
+			p.log.Warn("The server does not list its tools", "reason", server.Untold)
+		}
 		return lookPause
 	case err == nil, errors.Is(err, bridge.ErrFull):
 		return lookPause
@@ -96,7 +99,10 @@ func (p *prober) note(server *bridge.Server, err error) (first bool) {
 }
 
 func serverOf(b *bridge.Server) *page.Server {
-	s := &page.Server{Revision: b.Revision, Name: b.Name, Title: b.Title, Version: b.Version, Instructions: b.Instructions}
+	s := &page.Server{
+		Revision: b.Revision, Name: b.Name, Title: b.Title, Version: b.Version, Instructions: b.Instructions,
+		Untold: b.Untold != nil,
+	}
 	for _, t := range b.Tools {
 		s.Tools = append(s.Tools, page.Tool{Name: t.Name, Title: t.Title, Description: t.Description, InputSchema: t.InputSchema})
 	}

@@ -225,6 +225,7 @@ func TestThePageShowsWhatTheServerOffers(t *testing.T) {
 		t.Errorf("title %q", title)
 	}
 	open(t, serving(&page.Server{Name: "idle"})).holds(true, "The server offers none.")
+	open(t, serving(&page.Server{Name: "shy", Untold: true})).holds(true, "The server did not list its tools when it was asked.")
 }
 
 func TestToolsAreForThoseWhoHaveTheToken(t *testing.T) {

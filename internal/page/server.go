@@ -10,8 +10,9 @@ type Server struct {
 	Name, Title, Version string
 	// Instructions are its advice to language models.
 	Instructions string
-	// Tools are what it offers.
-	Tools []Tool
+	// Tools are what it offers. Untold says that it did not list them.
+	Tools  []Tool
+	Untold bool
 }
 
 // Tool is a tool that a server offers.

@@ -68,6 +68,7 @@ type offer struct {
 
 	Tools     []tool
 	MoreTools int
+	Untold    bool // what there is
 }
 
 // tool is a tool of an offer.
@@ -80,7 +81,7 @@ type tool struct {
 // newOffer reads what a server says of itself.
 func newOffer(s *Server) *offer {
 	b := budget{texts: maxTexts, schemas: maxSchemas}
-	o := &offer{name: b.take(s.Title, 100), instructions: b.take(s.Instructions, 4<<10)}
+	o := &offer{name: b.take(s.Title, 100), instructions: b.take(s.Instructions, 4<<10), Untold: s.Untold}
 	if name := b.take(s.Name, 100); o.name == "" {
 		o.name = name
 	} else if name != "" && name != o.name {

@@ -82,13 +82,19 @@ func (p *Process) logLine(rate *limiter, message string, line []byte) {
 	if !ok {
 		return
 	}
-	// Masked before it is cut, or half a secret could be left at its end.
-	text := p.opts.Mask(string(line[:min(len(line), maskedBytes)]))
-	log := p.opts.Log.With("pid", p.pid, "line", strings.ToValidUTF8(text[:min(len(text), shownBytes)], ""))
+	log := p.opts.Log.With("pid", p.pid, "line", Excerpt(line, p.opts.Mask))
 	if dropped > 0 {
 		log = log.With("lines_left_out", dropped)
 	}
 	log.Info(message) //nolint:sloglint // one of two constants of this file
+}
+
+// Excerpt returns the beginning of what a server has said, at most 2 KiB and
+// without secrets, for people to read.
+func Excerpt(said []byte, mask func(string) string) string {
+	// Masked before it is cut, or half a secret could be left at its end.
+	text := mask(string(said[:min(len(said), maskedBytes)]))
+	return strings.ToValidUTF8(text[:min(len(text), shownBytes)], "")
 }
 
 const (
