@@ -42,5 +42,6 @@ func (b *Bridge) delete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b.end(s, errDeleted, true)
-	w.WriteHeader(http.StatusNoContent)
+	// Not 204, which clients of the official Python SDK before 1.9 take for a failure.
+	w.WriteHeader(http.StatusOK)
 }

@@ -56,7 +56,7 @@ func visitToCall(ctx context.Context, in *instance) error {
 
 // end ends the session.
 func (s *session) end(ctx context.Context) error {
-	return s.wants(ctx, http.MethodDelete, "", http.StatusNoContent)
+	return s.wants(ctx, http.MethodDelete, "", http.StatusOK)
 }
 
 // wants sends a request that must be answered by a status.
