@@ -32,3 +32,6 @@ var LimitMemory = limitMemory
 
 // Masked is masked.
 func Masked(cfg *config.Config) []string { return masked(cfg) }
+
+// HostOf returns how an address is reached.
+var HostOf = hostOf

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -194,6 +195,15 @@ func listen(ctx context.Context, cfg *config.Config, log *slog.Logger) (*net.TCP
 	return listener, nil
 }
 
+// hostOf returns the host and port by which clients on this machine reach an
+// address: one that stands for all addresses is none that they can ask for.
+func hostOf(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
+}
+
 // serve serves until the context ends.
 func (svc *service) serve(ctx context.Context, p Process, listener net.Listener) error {
 	log := p.logger(svc.Token, string(svc.SessionKey))
@@ -211,7 +221,7 @@ func (svc *service) serve(ctx context.Context, p Process, listener net.Listener)
 		Log:   log,
 	})
 	log.Info("Serving a stdio server", "command", strings.Join(svc.Command.Argv, " "), "sessions", svc.Sessions,
-		"url", fmt.Sprintf("http://%s%s", listener.Addr(), cmp.Or(svc.Site.Path, svc.Site.SSEPath)))
+		"url", "http://"+hostOf(listener.Addr())+cmp.Or(svc.Site.Path, svc.Site.SSEPath))
 	return front.Serve(ctx, listener, front.Options{
 		Site: svc.Site, Bridge: b, Metrics: svc.metrics(b), Grace: svc.Grace, Log: log,
 	})

@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"net"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -35,6 +37,21 @@ func TestSessionsFor(t *testing.T) {
 	} {
 		if got := cli.SessionsFor(tt.limit, tt.memory, tt.tasks); got != tt.want {
 			t.Errorf("%s: %d sessions, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestTheLogNamesAHostThatClientsCanReach(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"0.0.0.0:8000":   "localhost:8000",
+		"[::]:8000":      "localhost:8000",
+		"127.0.0.1:8000": "127.0.0.1:8000",
+		"[::1]:8000":     "[::1]:8000",
+		"192.0.2.7:8000": "192.0.2.7:8000",
+	} {
+		if got := cli.HostOf(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))); got != want {
+			t.Errorf("%s is reached as %s, want %s", address, got, want)
 		}
 	}
 }
