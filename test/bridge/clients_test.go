@@ -67,6 +67,27 @@ func TestRealClientsGetEverything(t *testing.T) {
 			mcpclients.Everything(mcpclients.Resume),
 		},
 		{
+			"the TypeScript SDK with a session",
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.TypeScriptSDK(ctx, b.url, "legacy")
+			},
+			mcpclients.Everything(),
+		},
+		{
+			"the TypeScript SDK without sessions",
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.TypeScriptSDK(ctx, b.url, "auto")
+			},
+			mcpclients.Everything(mcpclients.Update, mcpclients.Resume),
+		},
+		{
+			"the TypeScript SDK, HTTP+SSE",
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.TypeScriptSDKOverSSE(ctx, b.base+"/sse")
+			},
+			mcpclients.Everything(mcpclients.Progress, mcpclients.Resume),
+		},
+		{
 			"the inspector",
 			func(ctx context.Context) (mcpclients.Tour, error) { return mcpclients.Inspector(ctx, b.url, "http") },
 			mcpclients.Inspected(),

@@ -3,6 +3,7 @@ package mcpclients
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,21 @@ import (
 	"strings"
 	"sync"
 )
+
+// cutOnce takes a client on a tour through a network that breaks a connection
+// where it is to resume a call.
+func cutOnce(url string, take func(url string) (Tour, error)) (Tour, error) {
+	cut, err := newCutter(url)
+	if err != nil {
+		return nil, err
+	}
+	defer cut.server.Close()
+	tour, err := take(cut.url(url))
+	if tour[Resume] != "" && cut.count() != 1 {
+		err = errors.Join(err, fmt.Errorf("%d connections were cut, and one was to be", cut.count()))
+	}
+	return tour, err
+}
 
 // cutter is a network between a client and its server that is fine but for
 // one thing: it breaks the connection of each call of resumeSteps steps, after
