@@ -1,7 +1,6 @@
 package host
 
 import (
-	"math"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -55,14 +54,14 @@ func AskFileSystem(name string) *FileSystem {
 	}
 }
 
-// blocks returns the bytes of some blocks; some network file systems claim
-// more than a number can hold.
+// largest is beyond what any disk has. Some network file systems, and those of
+// gVisor in memory, claim more: they have no size of their own.
+const largest = 1 << 60
+
+// blocks returns the bytes of some blocks.
 func blocks(count uint64, size int64) uint64 {
-	if size <= 0 {
+	if size <= 0 || count > largest/uint64(size) {
 		return 0
-	}
-	if count > math.MaxUint64/uint64(size) {
-		return math.MaxUint64
 	}
 	return count * uint64(size)
 }

@@ -42,6 +42,9 @@ type container struct {
 // run starts a container.
 func (l *lab) run(t *testing.T, s start) *container {
 	t.Helper()
+	if slices.Contains(s.args, onGVisor) {
+		l.needGVisor(t)
+	}
 	c := &container{t: t, lab: l, port: freePort(t)}
 	args := []string{"run", "--detach", "--network=host"}
 	own := []string{"IMAGE=" + s.image, "PORT=" + strconv.Itoa(c.port), "MCP_HOST=127.0.0.1"}

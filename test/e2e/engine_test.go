@@ -43,9 +43,13 @@ func startEngine(ctx context.Context, dir string) (engine, func() error, error) 
 	if err := os.Mkdir(dir, 0o711); err != nil {
 		return engine{}, nil, err
 	}
+	config := filepath.Join(dir, "daemon.json")
+	if err := os.WriteFile(config, []byte(engineConfig()), 0o600); err != nil {
+		return engine{}, nil, err
+	}
 	eng := engine{host: "unix://" + filepath.Join(dir, "docker.sock")}
 	d, err := daemon.Start(filepath.Join(dir, "log"), exec.CommandContext(context.WithoutCancel(ctx), "dockerd",
-		"--host", eng.host,
+		"--config-file", config, "--host", eng.host,
 		"--bridge=none", "--iptables=false", "--ip6tables=false",
 		"--data-root", filepath.Join(dir, "data"),
 		"--exec-root", filepath.Join(dir, "exec"),

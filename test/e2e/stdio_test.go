@@ -135,6 +135,14 @@ func TestStdioServersAnswerAnMCPClient(t *testing.T) {
 			s: start{runner: rootfsTag, args: []string{"--user=1000"}}, call: greet, answer: hello, user: "1000:1000",
 		},
 		{
+			name: "on gVisor, as UID 1000", path: "stdio/alpine:1", image: l.whole.alpine,
+			s: start{runner: rootfsTag, args: []string{"--user=1000", onGVisor}}, call: greet, answer: hello, user: "1000:0",
+		},
+		{
+			name: "on gVisor, in a root of its own by chroot", path: "stdio/alpine:1", image: l.whole.alpine,
+			s: start{args: []string{onGVisor}, env: whole}, call: greet, answer: hello, user: "1000:1000",
+		},
+		{
 			name: "in a root of its own by chroot", path: "stdio/alpine:1", image: l.whole.alpine,
 			s: start{env: whole}, call: greet, answer: hello, user: "1000:1000",
 		},

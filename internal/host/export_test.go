@@ -1,0 +1,4 @@
+package host
+
+// Blocks returns the bytes of some blocks.
+var Blocks = blocks
