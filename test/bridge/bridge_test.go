@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -51,7 +52,7 @@ func greet(ctx context.Context, endpoint string, client *http.Client) (string, e
 
 func TestBridgeServesAStdioServer(t *testing.T) {
 	t.Parallel()
-	b := start(t, []string{"MCP_ENV_MCP_TRANSPORT=stdio", "RUNNER_AUTH_TOKEN=open-sesame"}, greeter.path(t))
+	b := start(t, []string{"MCP_ENV_MCP_TRANSPORT=stdio", "RUNNER_AUTH_TOKEN=open-sesame"}, greeter.Path(t))
 	got, err := greet(t.Context(), b.url, &http.Client{Transport: bearer("open-sesame")})
 	if err != nil || !strings.Contains(got, "Hello, Ada!") {
 		t.Errorf("greet = %q, %v, want a greeting", got, err)
@@ -59,7 +60,7 @@ func TestBridgeServesAStdioServer(t *testing.T) {
 	if got, err := greet(t.Context(), b.url, &http.Client{Transport: bearer("wrong")}); err == nil {
 		t.Errorf("with a wrong token, greet = %q, want an error", got)
 	}
-	if code := b.stop(t); code != 0 {
+	if code, _ := b.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("after SIGTERM the exit code is %d, want 0", code)
 	}
 }

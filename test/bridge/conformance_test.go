@@ -22,20 +22,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/drengskapur/fastmcp-runner/test/packages"
+	"github.com/drengskapur/fastmcp-runner/test/program"
 )
 
 // conformanceServer is the official SDK's server for the official suite.
 const conformanceServer = "github.com/modelcontextprotocol/go-sdk/conformance/everything-server"
 
 var (
-	modernServer = compiled(".", conformanceServer, "modern-server")
-	legacyServer = compiled(filepath.Join("testdata", "legacy"), conformanceServer, "legacy-server")
+	modernServer = program.CompileIn(".", conformanceServer)
+	legacyServer = program.CompileIn(filepath.Join("testdata", "legacy"), conformanceServer)
 )
 
 // TestConformance runs the official suite.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	modern, legacy := modernServer.path(t), legacyServer.path(t)
+	modern, legacy := modernServer.Path(t), legacyServer.Path(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -154,7 +154,7 @@ func TestTheSDKsClientRepeatsArgumentsInHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, command := range map[string][]string{
-		"a modern server": {modernServer.path(t)}, "as if it were older": {self, "serve", "legacy", modernServer.path(t)},
+		"a modern server": {modernServer.Path(t)}, "as if it were older": {self, "serve", "legacy", modernServer.Path(t)},
 	} {
 		b := start(t, nil, command...)
 		session, err := asked(make(chan string, 1)).Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: b.url}, nil)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/drengskapur/fastmcp-runner/test/program"
 )
 
 // screenshots is where pictures of the page are put, for people to look at.
@@ -34,14 +36,13 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) (code int, err error) {
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		return m.Run(), nil // the tests say what they miss
+		return program.RunTests(m), nil // the tests say what they miss
 	}
 	home, err := os.MkdirTemp("", "chromium")
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(home)) }()
-	programs = home
 	elsewhere, closeElsewhere := openElsewhere()
 	defer closeElsewhere()
 	allocator, stop := chromedp.NewExecAllocator(context.Background(),
@@ -59,5 +60,5 @@ func run(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("cannot start chromium: %w", err)
 	}
 	chromium = ctx
-	return m.Run(), nil
+	return program.RunTests(m), nil
 }

@@ -104,7 +104,7 @@ const (
 // reference.
 func (p *tap) stock(t *testing.T) string {
 	t.Helper()
-	server, err := os.ReadFile(greeter.path(t))
+	server, err := os.ReadFile(greeter.Path(t))
 	if err != nil {
 		t.Fatal(err)
 	}

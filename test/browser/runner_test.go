@@ -1,81 +1,35 @@
 package browser_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/drengskapur/fastmcp-runner/test/program"
 )
-
-// programs is where what was compiled is, until the tests are over.
-var programs string
-
-// program is a program of ours, compiled when it is first asked for. It is
-// static, because images have no system.
-type program func() (string, error)
-
-func compiled(pkg string) program {
-	return sync.OnceValues(func() (string, error) {
-		bin := filepath.Join(programs, filepath.Base(pkg))
-		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", bin, "github.com/drengskapur/fastmcp-runner/"+pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("cannot build %s: %w\n%s", pkg, err, out)
-		}
-		return bin, nil
-	})
-}
 
 var (
-	runnerProgram = compiled("cmd/fastmcp-runner")
-	greeter       = compiled("examples/greeter")
+	runner  = program.Compile("cmd/fastmcp-runner")
+	greeter = program.Compile("examples/greeter")
 )
-
-func (p program) path(t *testing.T) string {
-	t.Helper()
-	path, err := p()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // launch runs a fastmcp-runner until the test ends, and returns the URL of its
 // page as soon as it answers.
 func launch(t *testing.T, environ, args []string) string {
 	t.Helper()
-	port := freePort(t)
-	var log bytes.Buffer
-	cmd := exec.Command(runnerProgram.path(t), args...)
-	cmd.Env = append([]string{"PATH=/usr/bin:/bin", "PORT=" + port, "MCP_HOST=127.0.0.1"}, environ...)
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	r := runner.Start(t, program.FreePort(t), args, environ...)
 	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			t.Error(err)
-		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the runner: %v", err)
-		}
-		if t.Failed() {
-			t.Logf("the log:\n%s", &log)
+		if status, _ := r.End(syscall.SIGTERM); status != 0 {
+			t.Errorf("the runner ends with %d", status)
 		}
 	})
-	page := "http://127.0.0.1:" + port + "/"
+	page := r.URL("/")
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		answer, err := http.Get(page)
 		if err == nil {
@@ -90,21 +44,6 @@ func launch(t *testing.T, environ, args []string) string {
 	}
 }
 
-// freePort returns a port that the kernel had free a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 // bearer sends a token with every request.
 type bearer string
 
@@ -117,7 +56,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestThePageOfALocalServer takes what the page says to a client.
 func TestThePageOfALocalServer(t *testing.T) {
 	t.Parallel()
-	url := launch(t, []string{"RUNNER_AUTH_TOKEN=open-sesame", "MCP_ENV_MCP_TRANSPORT=stdio"}, []string{"bridge", "--", greeter.path(t)})
+	url := launch(t, []string{"RUNNER_AUTH_TOKEN=open-sesame", "MCP_ENV_MCP_TRANSPORT=stdio"}, []string{"bridge", "--", greeter.Path(t)})
 	tb := open(t, url, desk)
 	tb.await("the server", "document.querySelector('h1').innerText === 'greeter'")
 	tb.holds("Serving", "version 1.0.0", "YOUR_TOKEN")

@@ -6,15 +6,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"context"
-	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -27,46 +23,22 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/drengskapur/fastmcp-runner/test/program"
 )
 
-// programs is where what was compiled is, until the tests are over.
-var programs string
+func TestMain(m *testing.M) { os.Exit(program.RunTests(m)) }
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
-
-func runTests(m *testing.M) int {
-	var err error
-	if programs, err = os.MkdirTemp("", "stdio-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	status := m.Run()
-	if err := os.RemoveAll(programs); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return status
+// server is a program that is packed as /app/server of an image.
+type server struct {
+	program.Program
+	pack func() (v1.Layer, error)
 }
 
-// program is a Go program that several tests use. It is static, because the
-// images have no system.
-type program struct {
-	build func() (string, error)
-	pack  func() (v1.Layer, error) // as /app/server
-}
-
-func compiled(pkg string) program {
-	build := sync.OnceValues(func() (string, error) {
-		bin := filepath.Join(programs, filepath.Base(pkg))
-		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", bin, "github.com/drengskapur/fastmcp-runner/"+pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("cannot build %s: %w\n%s", pkg, err, out)
-		}
-		return bin, nil
-	})
-	return program{build, sync.OnceValues(func() (v1.Layer, error) {
-		bin, err := build()
+func packed(pkg string) server {
+	compiled := program.Compile(pkg)
+	return server{compiled, sync.OnceValues(func() (v1.Layer, error) {
+		bin, err := compiled.Build()
 		if err != nil {
 			return nil, err
 		}
@@ -80,9 +52,9 @@ func compiled(pkg string) program {
 
 // Each is compiled and packed once for all tests.
 var (
-	runnerProgram = compiled("cmd/fastmcp-runner")
-	greeter       = compiled("examples/greeter")
-	spy           = compiled("test/e2e/spy")
+	runnerProgram = program.Compile("cmd/fastmcp-runner")
+	greeter       = packed("examples/greeter")
+	spy           = packed("test/e2e/spy")
 )
 
 // shop is a registry with one image, "acme/server:1".
@@ -94,7 +66,7 @@ type shop struct {
 }
 
 // sell opens a registry with an image whose command is the program. The last layer is held back until the gate is open.
-func sell(t *testing.T, server program, config v1.Config) *shop {
+func sell(t *testing.T, server server, config v1.Config) *shop {
 	t.Helper()
 	first, err := server.pack()
 	if err != nil {

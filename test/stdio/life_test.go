@@ -8,6 +8,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/drengskapur/fastmcp-runner/test/program"
 )
 
 func TestACrashLoopIsToldAndSlowsDown(t *testing.T) {
@@ -30,10 +32,10 @@ func TestACrashLoopIsToldAndSlowsDown(t *testing.T) {
 	if last.header.Get("Retry-After") == "" {
 		t.Errorf("a client is told %+v, want Retry-After", last)
 	}
-	if strings.Contains(r.log.String(), "hunter22") {
+	if strings.Contains(r.Log(), "hunter22") {
 		t.Error("the log shows a variable that was passed to the server alone")
 	}
-	if status, _ := r.end(syscall.SIGTERM); status != 0 {
+	if status, _ := r.End(syscall.SIGTERM); status != 0 {
 		t.Errorf("SIGTERM ends it with %d", status)
 	}
 }
@@ -41,16 +43,16 @@ func TestACrashLoopIsToldAndSlowsDown(t *testing.T) {
 func TestSessionsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	s := sell(t, greeter, v1.Config{}).open()
-	port := freePort(t)
+	port := program.FreePort(t)
 	environ := []string{"RUNNER_ROOT=" + root(t), "RUNNER_SESSION_KEY=0123456789abcdef0123456789abcdef", "PORT=" + port}
 	first := run(t, s, environ...)
-	first.port = port
+	first.Port = port
 	first.awaitReady()
 	id := first.begin()
-	first.end(syscall.SIGTERM)
+	first.End(syscall.SIGTERM)
 
 	second := run(t, s, environ...)
-	second.port = port
+	second.Port = port
 	second.awaitReady()
 	tampered := []byte(id)
 	tampered[len(tampered)/2] ^= 1
@@ -60,12 +62,12 @@ func TestSessionsSurviveARestart(t *testing.T) {
 	if got := second.mustAsk(http.MethodPost, "/mcp", list, headers("Mcp-Session-Id", id)); got.status != http.StatusOK || !strings.Contains(got.body, "runtime_facts") {
 		t.Errorf("the old session: %+v, want the tools", got)
 	}
-	if !strings.Contains(second.log.String(), "its server begins anew and remembers nothing") {
+	if !strings.Contains(second.Log(), "its server begins anew and remembers nothing") {
 		t.Error("the log does not say what is lost")
 	}
-	second.end(syscall.SIGTERM)
+	second.End(syscall.SIGTERM)
 	third := run(t, s, append(environ, "RUNNER_SESSION_KEY=fedcba9876543210")...)
-	third.port = port
+	third.Port = port
 	third.awaitReady()
 	if got := third.mustAsk(http.MethodPost, "/mcp", list, headers("Mcp-Session-Id", id)); got.status != http.StatusNotFound {
 		t.Errorf("a session of another key: %+v, want 404", got)
@@ -104,7 +106,7 @@ func TestADeafServerIsKilledInTime(t *testing.T) {
 	r.awaitReady()
 	r.begin()
 	pids := r.children()
-	if status, took := r.end(syscall.SIGTERM); status != 0 || took > 2500*time.Millisecond {
+	if status, took := r.End(syscall.SIGTERM); status != 0 || took > 2500*time.Millisecond {
 		t.Errorf("it ends with %d after %s, want 0 within the grace of 2 s", status, took)
 	}
 	wantGone(t, pids)
@@ -131,7 +133,7 @@ func TestNothingIsLeftOfARunner(t *testing.T) {
 			if len(pids) < 2 {
 				t.Errorf("two sessions have the processes %v", pids)
 			}
-			if status, took := r.end(tt.signal); status != tt.status || took > 2*time.Second {
+			if status, took := r.End(tt.signal); status != tt.status || took > 2*time.Second {
 				t.Errorf("it ends with %d after %s, want %d", status, took, tt.status)
 			}
 			wantGone(t, pids)

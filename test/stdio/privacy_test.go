@@ -40,7 +40,7 @@ func TestTheServerIsWhatThePlanSays(t *testing.T) {
 	got := r.look()
 	want := []string{
 		"API_KEY=hush", "FROM_IMAGE=yes", "HOME=/", "HOST=127.0.0.1", "MCP_PATH=/mcp", "MCP_TRANSPORT=stdio",
-		"PATH=/usr/bin:/bin", "PORT=" + r.port, "SPACE_ID=acme/space",
+		"PATH=/usr/bin:/bin", "PORT=" + r.Port, "SPACE_ID=acme/space",
 	}
 	slices.Sort(got.Environ)
 	if diff := cmp.Diff(want, got.Environ); diff != "" {

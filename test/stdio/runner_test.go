@@ -7,19 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/drengskapur/fastmcp-runner/test/program"
 )
 
 // patience is how long something may take that should come at once.
@@ -27,69 +25,17 @@ const patience = 30 * time.Second
 
 // runner is a "fastmcp-runner" that runs.
 type runner struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	port string
-	log  *buffer
-	// over is closed when it has ended.
-	over chan struct{}
-}
-
-// buffer may be read while it is written.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	*program.Process
+	t *testing.T
 }
 
 // run starts a runner on the image of a shop. It ends with the test.
 func run(t *testing.T, s *shop, environ ...string) *runner {
 	t.Helper()
-	return launch(t, freePort(t), append([]string{
+	return &runner{t: t, Process: runnerProgram.Start(t, program.FreePort(t), nil, append([]string{
 		"IMAGE=" + s.image(), "MCP_TRANSPORT=stdio", "REGISTRY_USER=acme-bot", "REGISTRY_PASSWORD=correct-horse",
 		"RUNNER_ROOT=" + root(t),
-	}, environ...)...)
-}
-
-func launch(t *testing.T, port string, environ ...string) *runner {
-	t.Helper()
-	program, err := runnerProgram.build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &runner{t: t, port: port, log: &buffer{}, over: make(chan struct{}), cmd: exec.Command(program)}
-	r.cmd.Env = append([]string{"PATH=/usr/bin:/bin", "PORT=" + port, "MCP_HOST=127.0.0.1"}, environ...)
-	r.cmd.Stderr = r.log
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() {
-		ended <- r.cmd.Wait()
-		close(r.over)
-	}()
-	t.Cleanup(func() {
-		_ = r.cmd.Process.Kill() // if it has not ended
-		err := <-ended
-		if exit := (&exec.ExitError{}); err != nil && !errors.As(err, &exit) {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("the log:\n%s", r.log)
-		}
-	})
-	return r
+	}, environ...)...)}
 }
 
 // root returns an empty directory that every user can enter and that plays the
@@ -105,45 +51,6 @@ func root(t *testing.T) string {
 	return dir
 }
 
-// freePort returns a port that the kernel had free a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
-func (r *runner) url(path string) string { return "http://127.0.0.1:" + r.port + path }
-
-// end sends a signal and returns the exit status, and how long that took.
-func (r *runner) end(sig syscall.Signal) (status int, took time.Duration) {
-	r.t.Helper()
-	begin := time.Now()
-	if err := r.cmd.Process.Signal(sig); err != nil {
-		r.t.Error(err)
-	}
-	return r.wait(), time.Since(begin)
-}
-
-// wait waits for the end and returns the exit status; -1 for one by a signal.
-func (r *runner) wait() int {
-	r.t.Helper()
-	select {
-	case <-r.over:
-		return r.cmd.ProcessState.ExitCode()
-	case <-time.After(patience):
-		r.t.Fatal("the runner does not end")
-		return 0
-	}
-}
-
 // answer is what came back of a request.
 type answer struct {
 	status int
@@ -152,7 +59,7 @@ type answer struct {
 }
 
 func (r *runner) ask(method, path, body string, header http.Header) (answer, error) {
-	req, err := http.NewRequestWithContext(r.t.Context(), method, r.url(path), strings.NewReader(body))
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.URL(path), strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}
@@ -258,7 +165,7 @@ func (r *runner) call(ctx context.Context, transport mcp.Transport, tool string,
 }
 
 func (r *runner) streamable() mcp.Transport {
-	return &mcp.StreamableClientTransport{Endpoint: r.url("/mcp")}
+	return &mcp.StreamableClientTransport{Endpoint: r.URL("/mcp")}
 }
 
 // greet is a whole conversation with the greeter.
@@ -274,11 +181,11 @@ func (r *runner) greet(ctx context.Context, transport mcp.Transport) error {
 // children returns the processes below the runner.
 func (r *runner) children() []int {
 	r.t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", r.cmd.Process.Pid, r.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", r.PID(), r.PID()))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.cmd.Process.Pid))
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.PID()))
 	if err != nil {
 		r.t.Fatal(err)
 	}

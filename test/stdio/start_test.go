@@ -31,7 +31,7 @@ func TestAStartIsSeenFromTheFirstMoment(t *testing.T) {
 	s.open()
 	r.awaitReady()
 	for transport, name := range map[mcp.Transport]string{
-		r.streamable(): "Streamable HTTP", &mcp.SSEClientTransport{Endpoint: r.url("/sse")}: "HTTP+SSE",
+		r.streamable(): "Streamable HTTP", &mcp.SSEClientTransport{Endpoint: r.URL("/sse")}: "HTTP+SSE",
 	} {
 		if err := r.greet(t.Context(), transport); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -40,7 +40,7 @@ func TestAStartIsSeenFromTheFirstMoment(t *testing.T) {
 	if got := r.mustAsk(http.MethodGet, "/", "", nil); !strings.Contains(got.body, "runtime_facts") {
 		t.Error("the page does not show the tools")
 	}
-	if status, took := r.end(syscall.SIGTERM); status != 0 || took > 2*time.Second {
+	if status, took := r.End(syscall.SIGTERM); status != 0 || took > 2*time.Second {
 		t.Errorf("SIGTERM ends it with %d after %s", status, took)
 	}
 }
@@ -50,7 +50,7 @@ func TestClientsWaitForTheServer(t *testing.T) {
 	s := sell(t, greeter, v1.Config{})
 	r := run(t, s)
 	r.awaitHealth(http.StatusServiceUnavailable, func(h health) bool { return h.Phase == "pulling" })
-	early, err := net.Dial("tcp", "127.0.0.1:"+r.port)
+	early, err := net.Dial("tcp", "127.0.0.1:"+r.Port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestSIGTERMDuringThePullEndsTheStart(t *testing.T) {
 	}()
 	for r.mustAsk(http.MethodGet, "/health", "", nil).status == 0 {
 	}
-	if status, took := r.end(syscall.SIGTERM); status != 143 || took > 2*time.Second {
+	if status, took := r.End(syscall.SIGTERM); status != 143 || took > 2*time.Second {
 		t.Errorf("trap 58: it ends with %d after %s, want 143 at once", status, took)
 	}
 	if got := <-waiting; got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
@@ -135,7 +135,7 @@ func TestAnImageThatCannotStartEndsTheRunner(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t, sell(t, greeter, tt.config).open(), tt.environ...)
-			if status := r.wait(); status != tt.status || !strings.Contains(r.log.String(), tt.says) {
+			if status := r.Wait(); status != tt.status || !strings.Contains(r.Log(), tt.says) {
 				t.Errorf("it ends with %d, want %d and %q in the log", status, tt.status, tt.says)
 			}
 		})
@@ -148,10 +148,10 @@ func TestTheSecondStartFindsTheImage(t *testing.T) {
 	dir := root(t)
 	first := run(t, s, "RUNNER_ROOT="+dir)
 	first.awaitReady()
-	first.end(syscall.SIGINT)
+	first.End(syscall.SIGINT)
 	second := run(t, s, "RUNNER_ROOT="+dir)
 	second.awaitReady()
-	if !strings.Contains(second.log.String(), "nothing to pull") {
+	if !strings.Contains(second.Log(), "nothing to pull") {
 		t.Error("trap 39: the image was pulled again")
 	}
 	if err := second.greet(t.Context(), second.streamable()); err != nil {
@@ -181,13 +181,13 @@ func TestTheLogKeepsItsForm(t *testing.T) {
 	t.Parallel()
 	r := run(t, sell(t, greeter, v1.Config{}).open(), "LOG_FORMAT=json", "LOG_LEVEL=debug")
 	r.awaitReady()
-	r.end(syscall.SIGTERM)
-	for line := range strings.Lines(r.log.String()) {
+	r.End(syscall.SIGTERM)
+	for line := range strings.Lines(r.Log()) {
 		if !strings.HasPrefix(line, `{"ts":`) {
 			t.Errorf("the log has the line %q", line)
 		}
 	}
-	if strings.Contains(r.log.String(), "correct-horse") {
+	if strings.Contains(r.Log(), "correct-horse") {
 		t.Error("the log shows the password")
 	}
 }
@@ -200,7 +200,7 @@ func TestAnybodyMayUseAPublicServerAndIsWarnedOf(t *testing.T) {
 	closed := run(t, s, "MCP_HOST=0.0.0.0", "RUNNER_AUTH_TOKEN=open-sesame")
 	open.awaitReady()
 	closed.awaitReady()
-	got := map[string]bool{"open": strings.Contains(open.log.String(), warning), "closed": strings.Contains(closed.log.String(), warning)}
+	got := map[string]bool{"open": strings.Contains(open.Log(), warning), "closed": strings.Contains(closed.Log(), warning)}
 	if diff := cmp.Diff(map[string]bool{"open": true, "closed": false}, got); diff != "" {
 		t.Errorf("who is warned (-want +got):\n%s", diff)
 	}
