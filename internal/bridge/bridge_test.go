@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -147,6 +148,29 @@ func TestACancelledRequestIsOver(t *testing.T) {
 		t.Errorf("got %s", got.body)
 	}
 	c.wants(http.StatusOK, call("5", "echo", "{}"))
+}
+
+func TestTheProgressOfACancelledRequestIsForNobody(t *testing.T) {
+	t.Parallel()
+	c := open(t, nil).begin(t, "2025-11-25")
+	ask := func(id string, lines ...string) *events {
+		t.Helper()
+		params, err := json.Marshal(map[string]any{"_meta": map[string]string{"progressToken": "t"}, "lines": lines})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.stream(http.MethodPost, call(id, "say", string(params)))
+	}
+	const progress = `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"t","progress":1}}`
+	stream := ask("5", progress)
+	stream.wants("", progress)
+	c.wants(http.StatusAccepted, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}`)
+	stream.wantsEnd()
+	if got := c.wants(http.StatusOK, say("6", progress, result("6"))); got.body != result("6") {
+		t.Errorf("another request gets %s", got.body)
+	}
+	// The token may be given out again.
+	ask("7", progress, result("7")).wants("", progress, result("7"))
 }
 
 func TestAnIDInFlightIsRefused(t *testing.T) {

@@ -81,6 +81,7 @@ func (s *session) register(requests []jsonrpc.Message, st *stream) {
 	for i := range requests {
 		c := newCall(&requests[i], st)
 		c.began = now
+		s.givenUp = slices.DeleteFunc(s.givenUp, func(token string) bool { return token == c.token })
 		s.calls = append(s.calls, c)
 	}
 }
@@ -153,11 +154,24 @@ func (s *session) cancel(key string) {
 		return
 	}
 	s.forget(c, cancelled)
+	s.giveUp(c.token)
 	if c.stream == s.only {
 		return // it goes on
 	}
 	if c.stream.open--; c.stream.open == 0 {
 		c.stream.end()
+	}
+}
+
+// giveUp notes that nobody waits for the progress of a request. The lock is
+// held.
+func (s *session) giveUp(token string) {
+	if token == "" {
+		return
+	}
+	s.givenUp = append(s.givenUp, token)
+	if len(s.givenUp) > maxCalls {
+		s.givenUp = slices.Delete(s.givenUp, 0, 1)
 	}
 }
 

@@ -24,6 +24,8 @@ func (s *session) receive(m jsonrpc.Message) {
 		s.answer(m)
 	} else if s.hook != nil {
 		s.hook(s, m)
+	} else if slices.Contains(s.givenUp, m.Key(m.Token)) {
+		s.log.Debug("Dropped the progress of a request that the client has given up")
 	} else if st := s.streamFor(&m); st != nil {
 		st.add(m.Raw, false)
 	} else {
@@ -70,6 +72,7 @@ func (s *session) streamFor(m *jsonrpc.Message) *stream {
 type backlog struct {
 	messages []jsonrpc.Message
 	bytes    int
+	warned   bool // that some were dropped
 }
 
 // add keeps a message, and drops the oldest when there are too many.
@@ -77,7 +80,10 @@ func (b *backlog) add(m jsonrpc.Message, log *slog.Logger) {
 	b.messages = append(b.messages, m)
 	b.bytes += len(m.Raw)
 	for len(b.messages) > maxBacklog || b.bytes > maxBacklogBytes && len(b.messages) > 1 {
-		log.Warn("Dropped a message of the server: the client does not listen", "method", b.messages[0].Method)
+		if !b.warned {
+			b.warned = true
+			log.Warn("Dropped a message of the server, and will drop more: the client does not listen", "method", b.messages[0].Method)
+		}
 		b.bytes -= len(b.messages[0].Raw)
 		b.messages = slices.Delete(b.messages, 0, 1)
 	}

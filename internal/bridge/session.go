@@ -46,8 +46,11 @@ type session struct {
 
 	// The rest is guarded by box.mu.
 
-	server   server  // set once, before ready is closed
-	calls    []*call // those in flight, the newest last
+	server server  // set once, before ready is closed
+	calls  []*call // those in flight, the newest last
+	// givenUp are the keys of the progress tokens of requests that the client
+	// has cancelled: many servers go on nevertheless.
+	givenUp  []string
 	standing []*stream
 	backlog  backlog // for a first stream
 	begun    bool    // the server has agreed to begin
