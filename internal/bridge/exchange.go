@@ -52,6 +52,7 @@ type round struct {
 	logs      bool
 	stream    *stream
 	reader    *reader
+	last      bool // the server has answered
 }
 
 // question is a request of the server.
@@ -177,15 +178,17 @@ func (b *Bridge) serveRound(w http.ResponseWriter, r *http.Request, x *exchange,
 	case !delivered:
 		b.exchanges.drop(x.session)
 		b.end(x.session, errGone, true)
-	case x.isOver():
+	case x.isLast(me):
 		b.exchanges.keep(x, func(s *session) { b.end(s, errUnused, true) })
 	}
 }
 
-func (x *exchange) isOver() bool {
+// isLast says whether a round was the last one. Of those before it some may
+// still be on their way out.
+func (x *exchange) isLast(r *round) bool {
 	x.session.box.mu.Lock()
 	defer x.session.box.mu.Unlock()
-	return x.over
+	return r.last
 }
 
 // receive takes what the server sends by itself. The lock is held.
@@ -263,6 +266,7 @@ func (x *exchange) answered(m jsonrpc.Message) {
 		x.outcome = &m // the client may still come back
 		return
 	}
+	x.round.last = true
 	if questions := x.prerequisites(&m); len(questions) > 0 {
 		x.round.stream.add(x.inputRequired(questions, ""), true)
 	} else {

@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -196,5 +197,63 @@ func TestWhatAServerSaysWhileItsClientIsAwayIsNotLost(t *testing.T) {
 	second.wants(progress("2"), note)
 	if got := second.data(); !strings.Contains(got, `"id":1,"result":`) {
 		t.Errorf("after the answer: %s", got)
+	}
+}
+
+// lingerer is a connection whose handler is held up when all is written.
+type lingerer struct {
+	*httptest.ResponseRecorder
+	written, goOn chan struct{}
+}
+
+func (l lingerer) Flush() {
+	close(l.written)
+	<-l.goOn
+}
+
+// A machine may be so busy that a client has come back, and was answered,
+// before the handler of its question has returned.
+func TestAServerHasOneExchangeAtATime(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	const able = `{"elicitation":{}}`
+	gate := func() (path string, open func()) {
+		path = filepath.Join(t.TempDir(), "go on")
+		return path, func() {
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	asking, goOn := gate()
+	c, body := h.stateless(t).askAs(able, "1", "tools/call", "", lines(question, "$AWAIT "+asking, done))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, c.url, strings.NewReader(body))
+	r.Header = c.headers.Clone()
+	first := lingerer{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	returned := make(chan struct{})
+	go func() { h.ServeHTTP(first, r); close(returned) }()
+	<-first.written
+	var asked inputRequired
+	if err := json.Unmarshal(first.Body.Bytes(), &asked); err != nil {
+		t.Fatal(err)
+	}
+	goOn()
+	if got := h.brings(t, "tools/call", "t", `,"name":"t"`, asked.Result.RequestState); !strings.Contains(got, `"id":2,"result":`) {
+		t.Fatalf("the second round: %s", got)
+	}
+	close(first.goOn)
+	<-returned
+
+	busy, goOn := gate()
+	slow, waiting := h.stateless(t).askAs(able, "3", "tools/call", `,"progressToken":1`, lines(tokenProgress, "$AWAIT "+busy, done))
+	stream := slow.stream(http.MethodPost, waiting)
+	stream.wants(strings.Replace(tokenProgress, "$TOKEN", "1", 1))
+	quick, body := h.stateless(t).askAs(able, "4", "tools/call", "", lines(done))
+	if got := quick.wants(http.StatusOK, body).body; !strings.Contains(got, `"id":4,"result":`) {
+		t.Errorf("beside a request that takes long: %s", got)
+	}
+	goOn()
+	if got := stream.data(); !strings.Contains(got, `"id":3,"result":`) {
+		t.Errorf("the request that takes long: %s", got)
 	}
 }
