@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ func visitors() []visitor {
 		{"slow readers", 1, visitAndReadSlowly},
 		{"SSE clients", 2, visitBySSE},
 		{"modern clients", 2, visitStateless},
+		{"modern clients that are asked", 4, visitAndAnswer},
 	}
 }
 
@@ -212,28 +214,59 @@ func visitBySSE(ctx context.Context, in *instance) error {
 
 // visitStateless calls in the manner of 2026-07-28.
 func visitStateless(ctx context.Context, in *instance) error {
-	const body = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
-		`"io.modelcontextprotocol/clientCapabilities":{}},"name":"echo","arguments":{"message":"modern"}}}`
+	got, err := in.stateless(ctx, "echo", `"arguments":{"message":"modern"}`)
+	if err == nil && !strings.Contains(string(got), "Echo: modern") {
+		err = fmt.Errorf("the answer is %q", got)
+	}
+	return err
+}
+
+// visitAndAnswer calls in the same manner, and is asked back.
+func visitAndAnswer(ctx context.Context, in *instance) error {
+	got, err := in.stateless(ctx, "ask", `"arguments":{}`)
+	if err != nil {
+		return err
+	}
+	var asked struct{ Result struct{ RequestState string } }
+	if err := json.Unmarshal(got, &asked); err != nil {
+		return fmt.Errorf("%q: %w", got, err)
+	}
+	if asked.Result.RequestState == "" {
+		return fmt.Errorf("%q asks nothing", got)
+	}
+	got, err = in.stateless(ctx, "ask", `"arguments":{},"requestState":"`+asked.Result.RequestState+
+		`","inputResponses":{"question-1":{"action":"accept","content":{"name":"Ada"}}}`)
+	if err == nil && !strings.Contains(string(got), `"name":"Ada"`) {
+		err = fmt.Errorf("the answer is %q", got)
+	}
+	return err
+}
+
+// stateless calls a tool in the manner of 2026-07-28, as a client that can be
+// asked back only by the tool that does.
+func (in *instance) stateless(ctx context.Context, tool, rest string) ([]byte, error) {
+	able := "{}"
+	if tool == "ask" {
+		able = `{"elicitation":{}}`
+	}
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
+		`"io.modelcontextprotocol/clientCapabilities":` + able + `},"name":"` + tool + `",` + rest + `}}`
 	ctx, cancel := context.WithTimeout(ctx, visitTime)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("http://%s/mcp", in.addr), strings.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "echo",
+		"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool,
 	} {
 		r.Header.Set(name, value)
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	got, err := answer(resp)
-	if err == nil && !strings.Contains(string(got), "Echo: modern") {
-		err = fmt.Errorf("the answer is %q", got)
-	}
-	return err
+	return answer(resp)
 }

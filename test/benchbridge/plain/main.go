@@ -36,6 +36,7 @@ type request struct {
 	ID     json.RawMessage
 	Method string
 	Params json.RawMessage
+	Result json.RawMessage // of an answer to a request of ours
 }
 
 // tool is the params of tools/call.
@@ -71,6 +72,8 @@ func serve(in io.Reader, out io.Writer) int {
 
 func answer(out io.Writer, r *request) error {
 	switch r.Method {
+	case "":
+		return passOn(out, r)
 	case "initialize":
 		return reply(out, r, `{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"plain","version":"1"}}`)
 	case "tools/call":
@@ -101,6 +104,9 @@ func call(out io.Writer, r *request) error {
 		}
 	case "silence": // does not answer
 		return nil
+	case "ask": // asks back, and answers with what it is told
+		_, err := fmt.Fprintf(out, `{"jsonrpc":"2.0","id":"%s%s","method":"elicitation/create","params":{"message":"who?"}}`+"\n", asked, r.ID)
+		return err
 	case "talk": // says something meanwhile, a little at a time
 		return talk(out, r, t.Arguments)
 	case "crash": // leaves a process behind
@@ -111,6 +117,20 @@ func call(out io.Writer, r *request) error {
 		return errCrash
 	}
 	return echo(out, r, t.Arguments)
+}
+
+// asked begins the ids of our requests; the id of the call because of which we
+// ask follows.
+const asked = "asked by "
+
+// passOn answers a call with the answer to what was asked because of it.
+func passOn(out io.Writer, r *request) error {
+	var id string
+	if err := json.Unmarshal(r.ID, &id); err != nil {
+		return err
+	}
+	r.ID = json.RawMessage(strings.TrimPrefix(id, asked))
+	return reply(out, r, `{"content":[],"structuredContent":`+string(r.Result)+`}`)
 }
 
 // said is what a tool is told to say.
