@@ -98,6 +98,7 @@ func (b *Bridge) engage(ctx context.Context, x *exchange, m *modernRequest) (uin
 		x.session = s.session
 		x.session.setHook(x.receive)
 		x.session.touch()
+		b.tellShared(true)
 		return s.last, nil
 	}
 	s, err := b.openHidden(x.receive)
@@ -120,15 +121,7 @@ func (b *Bridge) engage(ctx context.Context, x *exchange, m *modernRequest) (uin
 
 // acquaint introduces the client to a server.
 func (s *session) acquaint(ctx context.Context, m *modernRequest) error {
-	client := m.Bytes(m.client)
-	if client == nil {
-		client = []byte(`{"name":"unknown","version":"0"}`)
-	}
-	hello, err := s.introduce(ctx, jsonrpc.Encode(struct {
-		Version      string          `json:"protocolVersion"`
-		Capabilities json.RawMessage `json:"capabilities"`
-		Client       json.RawMessage `json:"clientInfo"`
-	}{versionPriming, m.Bytes(m.capabilities), client}))
+	hello, err := s.introduce(ctx, helloOf(m.Bytes(m.capabilities), clientInfo(m)))
 	logs := !hello.Field(hello.Field(hello.Result, "capabilities"), "logging").Absent()
 	if err != nil || m.logLevel == "" || !logs {
 		return err

@@ -79,9 +79,10 @@ func (m *modernRequest) fingerprint() fingerprint {
 	return fingerprintOf([]byte(m.Method), []byte(m.name), m.Bytes(m.arguments))
 }
 
-// acquaintance returns what a server knows of the client of a request.
+// acquaintance returns what a server knows of the client of a request, and
+// whose that client is, which it does not know.
 func (m *modernRequest) acquaintance() fingerprint {
-	return fingerprintOf(m.Bytes(m.capabilities), m.Bytes(m.client), []byte(m.logLevel))
+	return fingerprintOf(m.from[:], m.Bytes(m.capabilities), m.Bytes(m.client), []byte(m.logLevel))
 }
 
 // drop forgets a server that ends.

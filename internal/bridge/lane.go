@@ -3,11 +3,11 @@ package bridge
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
@@ -27,10 +27,10 @@ const (
 // errLaneBusy says that the clients together ask too much at once.
 var errLaneBusy = fmt.Errorf("more than %d requests are in flight", maxLaneCalls)
 
-// lane is a server that all modern clients share. That is what revision
+// lane is a server that modern clients share. That is what revision
 // 2026-07-28 means a process to be: requests have nothing to do with one
 // another. Their ids and progress tokens are replaced by ours, since the
-// clients do not know of one another.
+// clients do not know of one another. Who shares one, see lanes.
 type lane struct {
 	session   *session
 	exchanges *exchanges
@@ -60,57 +60,16 @@ type laneCall struct {
 	logs      bool   // the client wants log messages
 }
 
-// lanes is where the lane is found.
-type lanes struct {
-	mu      sync.Mutex
-	current *lane
-	// era is what earlier lanes have shown.
-	era era
-}
-
-type era int
-
-const (
-	eraUnknown era = iota
-	eraModern
-	eraLegacy
-)
-
-// lane returns the lane, and opens it if there is none.
-func (b *Bridge) lane(ctx context.Context) (*lane, error) {
-	b.lanes.mu.Lock()
-	defer b.lanes.mu.Unlock()
-	if l := b.lanes.current; l != nil && !l.session.over() {
-		l.session.touch()
-		return l, nil
-	}
-	// Not with the time of this client: others wait for the lane as well.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Start)
-	defer cancel()
-	l, err := b.openLane(ctx, b.lanes.era)
-	if err != nil && b.lanes.era == eraUnknown && ctx.Err() == nil {
-		// A legacy server may end when it is asked something before initialize.
-		l, err = b.openLane(ctx, eraLegacy)
-	}
-	if err != nil {
-		return nil, err
-	}
-	b.lanes.current, b.lanes.era = l, eraModern
-	if l.legacy {
-		b.lanes.era = eraLegacy
-	}
-	return l, nil
-}
-
-// openLane starts a server and finds out its era.
-func (b *Bridge) openLane(ctx context.Context, known era) (*lane, error) {
+// openLane starts a server and finds out its era. To an older one it says
+// hello.
+func (b *Bridge) openLane(ctx context.Context, known era, hello []byte) (*lane, error) {
 	l := &lane{exchanges: &b.exchanges}
 	s, err := b.openHidden(l.receive)
 	if err != nil {
 		return nil, err
 	}
 	l.session = s
-	if err := l.meet(ctx, known); err != nil {
+	if err := l.meet(ctx, known, hello); err != nil {
 		b.end(s, err, true)
 		return nil, err
 	}
@@ -133,15 +92,35 @@ func (b *Bridge) openHidden(receive func(*session, jsonrpc.Message)) (*session, 
 
 // modernMeta is the _meta of our own requests.
 const modernMeta = `{"_meta":{"` + metaVersion + `":"` + versionModern + `","` + metaCapabilities +
-	`":{},"` + metaClient + `":{"name":"fastmcp-runner","version":"1"}}}`
+	`":{},"` + metaClient + `":` + bridgeInfo + `}}`
+
+// bridgeInfo is what we call ourselves.
+const bridgeInfo = `{"name":"fastmcp-runner","version":"1"}`
 
 // legacyHello is what we introduce ourselves with to a legacy server. We can
 // do nothing that a server could ask of a client.
-const legacyHello = `{"protocolVersion":"` + versionPriming + `","capabilities":{},"clientInfo":{"name":"fastmcp-runner","version":"1"}}`
+const legacyHello = `{"protocolVersion":"` + versionPriming + `","capabilities":{},"clientInfo":` + bridgeInfo + `}`
+
+// helloOf returns the parameters of initialize of a modern client.
+func helloOf(capabilities, client json.RawMessage) []byte {
+	return jsonrpc.Encode(struct {
+		Version      string          `json:"protocolVersion"`
+		Capabilities json.RawMessage `json:"capabilities"`
+		Client       json.RawMessage `json:"clientInfo"`
+	}{versionPriming, capabilities, client})
+}
+
+// clientInfo returns what a client says that it is, which it need not.
+func clientInfo(m *modernRequest) json.RawMessage {
+	if client := m.Bytes(m.client); client != nil {
+		return client
+	}
+	return json.RawMessage(`{"name":"unknown","version":"0"}`)
+}
 
 // meet finds out the era of the server and begins with it. Anything but a
 // modern answer shows a legacy server (basic/transports/stdio).
-func (l *lane) meet(ctx context.Context, known era) error {
+func (l *lane) meet(ctx context.Context, known era, params []byte) error {
 	if known != eraLegacy {
 		probing, cancel := context.WithTimeout(ctx, probeTime)
 		answer, err := l.session.ask(probing, jsonrpc.Call([]byte(`"fastmcp-runner discover"`), "server/discover", []byte(modernMeta)))
@@ -155,7 +134,7 @@ func (l *lane) meet(ctx context.Context, known era) error {
 			return l.session.why()
 		}
 	}
-	hello, err := l.session.introduce(ctx, []byte(legacyHello))
+	hello, err := l.session.introduce(ctx, params)
 	if err != nil {
 		return err
 	}

@@ -48,12 +48,20 @@ func (b *Bridge) enlist(id string) (s *session, made bool, err error) {
 		if !errors.Is(err, ErrFull) {
 			return s, made, err
 		}
-		unused, ok := b.exchanges.takeSpare(fingerprint{})
+		unused, ok := b.takeUnused()
 		if !ok {
 			return nil, false, ErrFull
 		}
-		b.end(unused.session, errUnused, true)
+		b.end(unused, errUnused, true)
 	}
+}
+
+// takeUnused returns a server that has nothing to do and is nobody's session.
+func (b *Bridge) takeUnused() (*session, bool) {
+	if s, ok := b.exchanges.takeSpare(fingerprint{}); ok {
+		return s.session, true
+	}
+	return b.lanes.takeUnused()
 }
 
 func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {

@@ -26,7 +26,12 @@ const mirroringTools = `{"tools":[
 // callTool calls a tool with arguments, which are a JSON text, and headers.
 func (h house) callTool(t *testing.T, tool, arguments string, headers ...string) response {
 	t.Helper()
-	c, body := h.stateless(t).ask("1", "tools/call", "", `,"name":"`+tool+`","lines":["{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{}}"],"arguments":`+arguments)
+	return h.callToolAs(t, `{}`, tool, arguments, headers...)
+}
+
+func (h house) callToolAs(t *testing.T, capabilities, tool, arguments string, headers ...string) response {
+	t.Helper()
+	c, body := h.stateless(t).askAs(capabilities, "1", "tools/call", "", `,"name":"`+tool+`","lines":["{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{}}"],"arguments":`+arguments)
 	c = c.with("Mcp-Name", tool)
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
@@ -109,7 +114,7 @@ func TestTheBridgeLearnsFromListsThatPass(t *testing.T) {
 		{"puppet", `{"roots":{}}`}, // whose list comes from a server of its own
 	} {
 		h := open(t, func(opts *bridge.Options) { opts.Command = command(tt.server) })
-		if got := h.callTool(t, "t", `{"region":"a"}`); got.status != http.StatusOK {
+		if got := h.callToolAs(t, tt.capabilities, "t", `{"region":"a"}`); got.status != http.StatusOK {
 			t.Errorf("%s: before: %d %s", tt.server, got.status, got.body)
 		}
 		list := func(mark string) {
@@ -118,11 +123,11 @@ func TestTheBridgeLearnsFromListsThatPass(t *testing.T) {
 			c.wants(http.StatusOK, body)
 		}
 		list(`,"x-mcp-header":"Region"`)
-		if got := h.callTool(t, "t", `{"region":"a"}`); got.status != http.StatusBadRequest {
+		if got := h.callToolAs(t, tt.capabilities, "t", `{"region":"a"}`); got.status != http.StatusBadRequest {
 			t.Errorf("%s: after a list with a mark: %d %s", tt.server, got.status, got.body)
 		}
 		list("")
-		if got := h.callTool(t, "t", `{"region":"a"}`); got.status != http.StatusOK {
+		if got := h.callToolAs(t, tt.capabilities, "t", `{"region":"a"}`); got.status != http.StatusOK {
 			t.Errorf("%s: after a list without: %d %s", tt.server, got.status, got.body)
 		}
 	}

@@ -42,6 +42,7 @@ const (
 // modernRequest is a request of a modern client, and what it says of itself.
 type modernRequest struct {
 	jsonrpc.Message
+	from         principal
 	version      string
 	capabilities jsonrpc.Span
 	client       jsonrpc.Span
@@ -109,6 +110,7 @@ func (b *Bridge) postModern(w http.ResponseWriter, r *http.Request, m jsonrpc.Me
 	}
 	id := bytes.Clone(m.Bytes(m.ID)) // so that nothing here holds the whole request
 	request, err := readModern(m)
+	request.from = principalOf(r)
 	if err == nil {
 		err = checkModern(r.Header, &request)
 	}
@@ -230,15 +232,20 @@ func checkVersion(m *modernRequest, supported []string) error {
 
 // serveModern serves a request of a modern client.
 func (b *Bridge) serveModern(w http.ResponseWriter, r *http.Request, m *modernRequest) error {
-	l, err := b.lane(r.Context())
+	l, leave, err := b.lane(r.Context(), m)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	if err := checkVersion(m, l.versions); err != nil {
 		return err
 	}
 	if err := l.checkMirrors(r.Context(), r.Header, m); err != nil {
 		return err
+	}
+	if l.legacy && m.isExchange() {
+		leave() // the exchange may need its place
+		return b.exchange(w, r, l, m)
 	}
 	if l.legacy {
 		return b.translate(w, r, l, m)

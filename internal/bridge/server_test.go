@@ -58,11 +58,14 @@ func serve(what string) int {
 //	pid   answers with its process id
 //	say   writes the lines in the parameters, with $ID and $TOKEN for those of
 //	      the request, and does not answer; so do tools/call
-//	      and prompts/list; at the line $AWAIT PATH it waits for a file
+//	      and prompts/list; at the line $AWAIT PATH it waits for a file; $HELLO
+//	      stands for what it was told by initialize, and $NOTE for the note in
+//	      the parameters of the last request before this one that had one
 //	heard answers with how many responses it has got
 //	die   ends with an exit code
 func servePuppet() int {
 	in := bufio.NewReader(os.Stdin)
+	var own memory
 	for heard := 0; ; {
 		line, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -78,6 +81,7 @@ func servePuppet() int {
 		}
 		switch m.Method {
 		case "initialize":
+			own.hello = m.Params
 			introduce(m.ID, m.Params)
 		case "tools/list":
 			if os.Args[2] == "mirroring" {
@@ -89,7 +93,7 @@ func servePuppet() int {
 		case "pid":
 			answer(m.ID, fmt.Sprintf(`{"pid":%d}`, os.Getpid()))
 		case "say", "tools/call", "prompts/list":
-			obey(m.ID, m.Params)
+			own.obey(m.ID, m.Params)
 		case "server/discover":
 			discover(m.ID)
 		case "resources/subscribe", "resources/unsubscribe", "notifications/cancelled":
@@ -129,18 +133,28 @@ func answer(id json.RawMessage, result string) {
 	write(`{"jsonrpc":"2.0","id":` + string(id) + `,"result":` + result + `}`)
 }
 
-func obey(id, params json.RawMessage) {
+// memory is what a puppet keeps of its client.
+type memory struct {
+	hello json.RawMessage
+	note  string
+}
+
+func (own *memory) obey(id, params json.RawMessage) {
 	var p struct {
 		Meta struct {
 			Token json.RawMessage `json:"progressToken"`
 		} `json:"_meta"`
 		Lines  []string
 		Repeat int
+		Note   string
 	}
 	if err := json.Unmarshal(params, &p); err != nil {
 		panic(err)
 	}
-	replacer := strings.NewReplacer("$ID", string(id), "$TOKEN", string(p.Meta.Token))
+	replacer := strings.NewReplacer("$ID", string(id), "$TOKEN", string(p.Meta.Token), "$HELLO", string(own.hello), "$NOTE", own.note)
+	if p.Note != "" {
+		own.note = p.Note
+	}
 	for range max(1, p.Repeat) {
 		for _, line := range p.Lines {
 			if path, ok := strings.CutPrefix(line, "$AWAIT "); ok {

@@ -66,6 +66,9 @@ func (b *Bridge) share(s *session) (*share, error) {
 	defer b.pools.mu.Unlock()
 	mine := &share{receive: s.receive, lost: s.lost, exited: make(chan struct{}), done: make(chan struct{})}
 	if p := b.pools.current; p != nil && p.join(mine) {
+		b.pools.told.Do(func() {
+			b.opts.Log.Info("Sessions share a process of the server", "between", "all of them, by RUNNER_BRIDGE_SHARED")
+		})
 		return mine, nil
 	}
 	p := &pool{log: b.opts.Log, stats: b.stats, tasks: &b.tasks, asked: map[string]*share{}}
@@ -86,6 +89,8 @@ func (b *Bridge) share(s *session) (*share, error) {
 type pools struct {
 	mu      sync.Mutex
 	current *pool
+	// told is done when the log has said that sessions share a server.
+	told sync.Once
 }
 
 // join adds a share, unless it is too late.

@@ -16,23 +16,31 @@ func (b *Bridge) translate(w http.ResponseWriter, r *http.Request, l *lane, m *m
 		return nil
 	case "subscriptions/listen":
 		return b.listen(w, r, l, m)
-	case "tools/call", "prompts/get", "resources/read":
-		if state := m.Field(m.Params, "requestState"); !state.Absent() {
-			return b.resumeExchange(w, r, m, m.Text(state))
-		}
-		if m.logLevel != "" || len(m.canBeAsked()) > 0 {
-			return b.beginExchange(w, r, l, m)
-		}
-	// A server may offer more to a client that it can ask back.
-	case "tools/list", "prompts/list", "resources/list", "resources/templates/list":
-		if len(m.canBeAsked()) > 0 {
-			return b.beginExchange(w, r, l, m)
-		}
 	// What this revision has removed. A legacy server would do it, but for all.
 	case "initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
 		return &fault{code: jsonrpc.CodeMethodNotFound, text: "Method not found"}
 	}
 	return b.carry(w, r, l, m, l.adapt(m.Method))
+}
+
+// isExchange says whether a request needs a server for itself for a while.
+func (m *modernRequest) isExchange() bool {
+	switch m.Method {
+	case "tools/call", "prompts/get", "resources/read":
+		return m.logLevel != "" || len(m.canBeAsked()) > 0 || !m.Field(m.Params, "requestState").Absent()
+	// A server may offer more to a client that it can ask back.
+	case "tools/list", "prompts/list", "resources/list", "resources/templates/list":
+		return len(m.canBeAsked()) > 0
+	}
+	return false
+}
+
+// exchange begins an exchange, or goes on with one.
+func (b *Bridge) exchange(w http.ResponseWriter, r *http.Request, l *lane, m *modernRequest) error {
+	if state := m.Field(m.Params, "requestState"); m.isNamed() && !state.Absent() {
+		return b.resumeExchange(w, r, m, m.Text(state))
+	}
+	return b.beginExchange(w, r, l, m)
 }
 
 // questions are the requests that a server can make of a client, and the
