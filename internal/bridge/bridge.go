@@ -1,7 +1,8 @@
 // Package bridge serves a stdio MCP server over HTTP. It starts the server as
 // a child process for every session and carries the messages between the two
 // sides as they are; it reads of them only what it needs to know where they
-// belong. It does not know where the server comes from, and of MCP only what
+// belong. Of clients without sessions it changes the ids, and translates for
+// older servers. It does not know where the server comes from, and of MCP only what
 // its transports have to know.
 package bridge
 

@@ -39,7 +39,8 @@ type Options struct {
 	SessionKey []byte
 
 	// Shared gives all sessions one server together, which knows of them only
-	// as one client: for servers that are too large to run more than once,
+	// as one client, and modern clients with the same capabilities another one
+	// if the server is an older one: for servers that are too large to run more than once,
 	// and that keep nothing of their clients. A client that is slow to read
 	// then holds up the others.
 	Shared bool

@@ -19,7 +19,8 @@ func bridgeCommand(p Process) *cobra.Command {
 		Use:   "bridge -- COMMAND [ARG...]",
 		Short: "Serve a local stdio MCP server over HTTP",
 		Long: `Serves the stdio MCP server that the command starts over Streamable HTTP at
-MCP_PATH, and over HTTP+SSE at /sse. Every session has a process of its own.
+MCP_PATH, and over HTTP+SSE at /sse. Every session has a process of its own,
+and clients without sessions share one where nothing tells them apart.
 The command gets the environment without the runner's own variables, and
 MCP_ENV_NAME as NAME.`,
 		Args: cobra.MinimumNArgs(1),

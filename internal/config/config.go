@@ -101,7 +101,7 @@ type Config struct {
 	SessionKey Secret
 	// SSE says whether HTTP+SSE is served.
 	SSE SSE
-	// Shared says that all sessions share one process of the server.
+	// Shared says that all clients share a process of the server.
 	Shared bool
 	// MaxSessions is how many sessions there may be; 0 leaves it to the memory.
 	MaxSessions int
