@@ -21,9 +21,11 @@ import (
 // Bridge is an HTTP handler that carries MCP messages to child processes and
 // back. Its owner must call Shutdown.
 type Bridge struct {
-	opts    Options
-	guard   *guard
-	signer  signer
+	opts   Options
+	guard  *guard
+	signer signer
+	// started is when the bridge was made: see isStale.
+	started time.Time
 	backoff backoff
 	stats   *stats
 	// routes are what is served, by URL path.
@@ -53,7 +55,7 @@ func New(opts Options) *Bridge {
 	opts = opts.withDefaults()
 	counted := newStats()
 	b := &Bridge{
-		opts: opts, guard: newGuard(&opts, counted), signer: signer{opts.SessionKey}, stats: counted,
+		opts: opts, guard: newGuard(&opts, counted), signer: newSigner(opts.SessionKey), started: time.Now(), stats: counted,
 		routes: map[string]http.HandlerFunc{}, transit: newTransit(opts.MaxBody),
 		closing: make(chan struct{}), sessions: map[string]*session{},
 	}

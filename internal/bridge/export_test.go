@@ -92,3 +92,20 @@ func CheckMirrors(schema, body []byte, h http.Header) error {
 	}
 	return nil
 }
+
+// SignedID returns the id of a session that a bridge with a key made at a time.
+func SignedID(secret []byte, params string, made time.Time) string {
+	return newSigner(secret).newID([]byte(params), made)
+}
+
+// OpenID returns what an id carries, if it is one of a bridge with a key.
+func OpenID(secret []byte, id string) (made time.Time, params string, ok bool) {
+	carried, ok := newSigner(secret).open(id)
+	return carried.made, string(carried.params), ok
+}
+
+// IsStale says whether a bridge would refuse an id that it does not know.
+func IsStale(started, made, now time.Time, idle time.Duration) bool {
+	b := Bridge{started: started, opts: Options{Idle: idle}}
+	return b.isStale(sealed{made: made}, now)
+}

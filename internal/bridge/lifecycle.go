@@ -194,7 +194,7 @@ func (b *Bridge) unlist(s *session, forever bool) {
 	if b.sessions[s.id] == s {
 		delete(b.sessions, s.id)
 	}
-	if _, signed := b.signer.params(s.id); signed && forever {
+	if _, signed := b.signer.open(s.id); signed && forever {
 		b.gone.add(s.id)
 	}
 }
@@ -206,8 +206,8 @@ func (b *Bridge) lookup(ctx context.Context, id string) (*session, error) {
 	s, gone := b.sessions[id], b.gone.has(id)
 	b.mu.Unlock()
 	if s == nil {
-		params, ok := b.signer.params(id)
-		if !ok || gone {
+		carried, ok := b.signer.open(id)
+		if !ok || gone || b.isStale(carried, time.Now()) {
 			return nil, errUnknown
 		}
 		var made bool
@@ -216,7 +216,7 @@ func (b *Bridge) lookup(ctx context.Context, id string) (*session, error) {
 			return nil, err
 		}
 		if made {
-			b.revive(s, params)
+			b.revive(s, carried.params)
 		}
 	}
 	select {

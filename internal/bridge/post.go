@@ -267,7 +267,7 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, m jsonrpc.Me
 		}
 		return
 	}
-	s, _, err := b.enlist(b.signer.newID(m.Bytes(m.Params)))
+	s, _, err := b.enlist(b.signer.newID(m.Bytes(m.Params), time.Now()))
 	if err != nil {
 		b.refuse(w, m.Bytes(m.ID), err)
 		return

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 
@@ -24,7 +25,7 @@ func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusMethodNotAllowed, jsonrpc.CodeInvalidRequest, "the SSE endpoint takes GET")
 		return
 	}
-	s, _, err := b.enlist(signer{}.newID(nil))
+	s, _, err := b.enlist(rand.Text())
 	if err != nil {
 		b.refuse(w, nil, err)
 		return
