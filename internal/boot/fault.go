@@ -1,6 +1,10 @@
 package boot
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/drengskapur/fastmcp-runner/internal/registry"
+)
 
 // ConfigError says that a setting is wrong: one that could be judged only when
 // it was used.
@@ -20,4 +24,10 @@ func HintOf(err error) string {
 		return hinted.Hint()
 	}
 	return ""
+}
+
+// OfRegistry reports whether it was a registry that failed.
+func OfRegistry(err error) bool {
+	_, ok := errors.AsType[*registry.Error](err)
+	return ok
 }

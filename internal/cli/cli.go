@@ -57,19 +57,30 @@ func Main(p Process) int {
 
 func newCommand(p Process) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "fastmcp-runner",
 		Short: "Become the MCP server of an OCI image, without a container engine",
 		Long: `Pulls the OCI image that IMAGE names, lays its application files down, drops
 privileges and becomes the MCP server of that image, listening on PORT.
 
-Everything is configured by environment variables; without a command,
-fastmcp-runner does what "fastmcp-runner run" does.`,
-		Args:          cobra.NoArgs,
+Without a command, fastmcp-runner does what "fastmcp-runner run" does. It is
+configured by environment variables, above all these:
+
+  IMAGE              the image to run, such as ghcr.io/acme/mcp:1.4
+  PORT               where the server listens
+  REGISTRY_USER      the user for a private image, with REGISTRY_PASSWORD
+  MCP_TRANSPORT      what the server speaks: streamable-http, sse or stdio
+  RUNNER_MODE        allowlist (the default), or rootfs for the whole image
+  RUNNER_AUTH_TOKEN  what clients of a stdio server must send
+  MCP_ENV_NAME       reaches the server as NAME`,
+		Example: `  IMAGE=ghcr.io/acme/mcp:1.4 PORT=8000 fastmcp-runner
+  PORT=8000 MCP_TRANSPORT=stdio RUNNER_MODE=rootfs fastmcp-runner run mcp/time`,
+		Use:           "fastmcp-runner [IMAGE]",
+		Args:          imageOrCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       p.Version,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), p) },
+		RunE:          func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), p, first(args)) },
 	}
+	root.SetFlagErrorFunc(flagFault)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(runCommand(p), inspectCommand(p), launcherCommand(p), healthcheckCommand(p), versionCommand(p), pullCommand(p), doctorCommand(p), bridgeCommand(p), initCommand(p), becomeCommand(), serveCommand(p))
 	return root
@@ -77,15 +88,19 @@ fastmcp-runner does what "fastmcp-runner run" does.`,
 
 func runCommand(p Process) *cobra.Command {
 	return &cobra.Command{
-		Use:   "run",
+		Use:   "run [IMAGE]",
 		Short: "Pull the image and become its server (the default)",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), p) },
+		Long: `Pulls the image, lays its files down and becomes its server. IMAGE is taken from
+the environment if it is not given. What the server gets as arguments is set
+by RUNNER_CMD.`,
+		Args: oneImage,
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd.Context(), p, first(args)) },
 	}
 }
 
 // parse reads the configuration for a command that cannot do without the
-// variables in required. An image named on the command line goes before IMAGE.
+// variables in required. An image named on the command line goes before IMAGE,
+// with a warning if the two differ.
 func (p Process) parse(image string, required ...string) (*config.Config, error) {
 	environ := p.Environ
 	if image != "" {
@@ -94,6 +109,9 @@ func (p Process) parse(image string, required ...string) (*config.Config, error)
 	cfg, err := config.Parse(config.Source{Environ: environ, Open: openFile, Required: required})
 	if err != nil {
 		return nil, &boot.ConfigError{Err: err}
+	}
+	if image != "" && overrules(image, p.Environ) {
+		cfg.Warnings = append(cfg.Warnings, fmt.Sprintf("IMAGE is overruled by the argument %q", image))
 	}
 	return cfg, nil
 }

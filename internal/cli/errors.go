@@ -88,11 +88,44 @@ func (p Process) print(err error) {
 		return // the server has said what it had to say
 	}
 	log := p.logger(p.secrets()...)
+	if _, format := config.LogSettings(p.Environ); format == config.FormatJSON {
+		log.Error(err.Error(), record(err)...) //nolint:sloglint // the error is the message
+		return
+	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		log.Error(line) //nolint:sloglint // the error is the message: it has no facts beside it
 	}
 	if hint := boot.HintOf(err); hint != "" {
 		log.Error("Hint: " + hint) //nolint:sloglint // as above
+	}
+}
+
+// record is what programs want to know of an error beside its text.
+func record(err error) []any {
+	facts := []any{"kind", kindOf(err), "exit_code", exitCode(err)}
+	if hint := boot.HintOf(err); hint != "" {
+		facts = append(facts, "hint", hint)
+	}
+	return facts
+}
+
+// kindOf says what an error is about, in one of the words that
+// docs/configuration.md lists.
+func kindOf(err error) string {
+	code := exitCode(err)
+	switch {
+	case code == exitConfig:
+		return "configuration"
+	case code == exitCannotExec || code == exitNotFound:
+		return "command"
+	case code > exitSignal:
+		return "signal"
+	case code != exitRunner:
+		return "health"
+	case boot.OfRegistry(err):
+		return "registry"
+	default:
+		return "runner"
 	}
 }
 

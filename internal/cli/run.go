@@ -17,8 +17,8 @@ import (
 const umask = 0o022
 
 // run prepares the image and becomes its server. It returns only an error.
-func run(ctx context.Context, p Process) error {
-	cfg, err := p.parse("", "IMAGE", "PORT")
+func run(ctx context.Context, p Process, image string) error {
+	cfg, err := p.parse(image, "IMAGE", "PORT")
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,13 @@ const (
 	Stdio Transport = "stdio"
 )
 
-// UnmarshalText accepts the names of the transports.
+// UnmarshalText accepts the names of the transports, and "http", which is what
+// FastMCP calls Streamable HTTP.
 func (t *Transport) UnmarshalText(text []byte) error {
+	if string(text) == "http" {
+		*t = StreamableHTTP
+		return nil
+	}
 	return oneOf(t, string(text), StreamableHTTP, TransportSSE, Stdio)
 }
 

@@ -144,7 +144,7 @@ func TestFaults(t *testing.T) {
 		{"a mistyped digest is shown", "IMAGE=x@sha256:9f2c", `IMAGE="x@sha256:9f2c": what follows "@" is not a digest, such as sha256: and 64 hexadecimal digits`},
 		{"a NUL byte", "TZ=a\x00b", `TZ: holds a NUL byte`},
 		{"a NUL byte in one of ours is said once", "PORT=8\x00", `PORT: holds a NUL byte`},
-		{"an unknown transport", "MCP_TRANSPORT=http", `MCP_TRANSPORT="http": not one of streamable-http, sse, stdio`},
+		{"an unknown transport", "MCP_TRANSPORT=grpc", `MCP_TRANSPORT="grpc": not one of streamable-http, sse, stdio`},
 		{"a switch that is on or off only", "RUNNER_PAGE=auto", `RUNNER_PAGE="auto": not one of on, off`},
 		{"an unknown way to serve HTTP+SSE", "RUNNER_BRIDGE_SSE=yes", `RUNNER_BRIDGE_SSE="yes": not one of on, off, only`},
 		{"a session key that can be guessed", "RUNNER_SESSION_KEY=secret", `RUNNER_SESSION_KEY: the key is shorter than 16 bytes: "openssl rand -hex 32" makes one`},

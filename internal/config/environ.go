@@ -104,15 +104,21 @@ func unknown(values map[string]string) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if strings.HasPrefix(name, runnerPrefix) && !slices.Contains(known, name) {
-			warnings = append(warnings, fmt.Sprintf("%s is not known and has no effect; the nearest known name is %s", showName(name), nearest(name, known)))
+			near, _ := Nearest(name, known)
+			warnings = append(warnings, fmt.Sprintf("%s is not known and has no effect; the nearest known name is %s", showName(name), near))
 		}
 	}
 	return warnings
 }
 
-// nearest returns the known name that takes the fewest edits to reach.
-func nearest(name string, known []string) string {
-	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
+// Nearest returns the known name that takes the fewest edits to reach, and how
+// many; "" if none is known.
+func Nearest(name string, known []string) (near string, edits int) {
+	if len(known) == 0 {
+		return "", 0
+	}
+	near = slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
+	return near, distance(name, near)
 }
 
 // distance returns the Levenshtein distance of two strings, counted in bytes.

@@ -24,7 +24,7 @@ import (
 type table struct {
 	Image           reference    `env:"IMAGE" group:"server" example:"ghcr.io/acme/mcp:1.4" doc:"The image to run: an OCI reference by tag, digest or both. A reference without a registry host is taken from docker.io, with a warning; of a tag and a digest, the digest counts."`
 	Port            port         `env:"PORT" group:"server" example:"8000" doc:"The port that the server listens on and that the health check asks, 1 to 65535; with 'stdio', the runner listens there. The server gets it as 'PORT'."`
-	Transport       Transport    `env:"MCP_TRANSPORT" envDefault:"streamable-http" group:"server" doc:"The transport that the server speaks: 'streamable-http', 'sse' or 'stdio'. The server gets it under the same name. With 'stdio' the runner stays in front and serves it over HTTP."`
+	Transport       Transport    `env:"MCP_TRANSPORT" envDefault:"streamable-http" group:"server" doc:"The transport that the server speaks: 'streamable-http' (or 'http', as FastMCP calls it), 'sse' or 'stdio'. The server gets it under the same name, 'http' as 'streamable-http'. With 'stdio' the runner stays in front and serves it over HTTP."`
 	Host            host         `env:"MCP_HOST" envDefault:"0.0.0.0" group:"server" doc:"The address to listen on: an IP address or a host name, without a port. The server gets it as 'HOST'."`
 	Path            urlPath      `env:"MCP_PATH" envDefault:"/mcp" group:"server" doc:"The URL path of the MCP endpoint. The server gets it under the same name."`
 	HealthcheckPath healthTarget `env:"HEALTHCHECK_PATH" envDefault:"/health" group:"server" doc:"The URL path, with a query if need be, that the health check asks for."`
