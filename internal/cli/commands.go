@@ -38,6 +38,7 @@ func plan(cmd *cobra.Command, p Process, args []string) (launch.Plan, error) {
 			return launch.Plan{}, err
 		}
 		opts.Log = p.logger(cfg.Secrets()...)
+		tellWarnings(opts.Log, cfg)
 		return boot.PlanConfig(p.Stdin, cfg, opts)
 	}
 	image := ""
@@ -49,6 +50,7 @@ func plan(cmd *cobra.Command, p Process, args []string) (launch.Plan, error) {
 		return launch.Plan{}, err
 	}
 	opts.Log = p.logger(cfg.Secrets()...)
+	tellWarnings(opts.Log, cfg)
 	return boot.PlanImage(cmd.Context(), cfg, opts)
 }
 

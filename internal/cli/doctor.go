@@ -42,6 +42,7 @@ image would start, and if not, why and what to set.`,
 			return err
 		}
 		opts.Log = p.logger(cfg.Secrets()...)
+		tellWarnings(opts.Log, cfg)
 		if image == "" {
 			cfg.Image = nil
 		}

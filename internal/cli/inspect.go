@@ -57,6 +57,7 @@ func inspect(ctx context.Context, p Process, image string) (boot.Inspection, err
 	}
 	opts := p.options()
 	opts.Log = p.logger(cfg.Secrets()...)
+	tellWarnings(opts.Log, cfg)
 	return boot.Inspect(ctx, cfg, opts)
 }
 

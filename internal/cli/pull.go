@@ -43,6 +43,7 @@ func pull(ctx context.Context, p Process, image string) error {
 		return err
 	}
 	opts.Log = p.logger(cfg.Secrets()...)
+	tellWarnings(opts.Log, cfg)
 	opts.Progress = new(boot.Progress)
 	done := showProgress(opts.Progress, p.Stderr, opts.Log)
 	defer done()
