@@ -3,6 +3,7 @@ package bridge
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -73,7 +74,7 @@ func (g *guard) admit(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	origin := strings.Join(r.Header.Values("Origin"), ", ") // of which there is one, or it is none
 	switch {
-	case !g.origins.AllowsHost(r.Host):
+	case !g.allowsHost(r):
 		return g.refuse(w, "Host", r.Host)
 	case origin != "" && !g.origins.AllowsOrigin(origin):
 		return g.refuse(w, "Origin", origin)
@@ -103,14 +104,31 @@ const fetchSite = "Sec-Fetch-Site"
 // admits says whether a request would be let in.
 func (g *guard) admits(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	return g.origins.AllowsHost(r.Host) && (origin == "" || g.origins.AllowsOrigin(origin)) && (g.open || g.holdsToken(r))
+	return g.allowsHost(r) && (origin == "" || g.origins.AllowsOrigin(origin)) && (g.open || g.holdsToken(r))
+}
+
+// allowsHost says whether a request may have its Host. Where a token is needed
+// it may be any: a page whose name was rebound to this address has no token,
+// and browsers add none by themselves.
+func (g *guard) allowsHost(r *http.Request) bool {
+	return !g.open || g.origins.AllowsHost(r.Host)
 }
 
 func (g *guard) refuse(w http.ResponseWriter, header, value string) bool {
 	g.stats.refused[refusedOrigin].Add(1)
 	g.refused(header, value)
-	writeError(w, http.StatusForbidden, jsonrpc.CodeInvalidRequest, "the "+header+" of the request is not allowed here")
+	writeError(w, http.StatusForbidden, jsonrpc.CodeInvalidRequest, refusedText(header, value))
 	return false
+}
+
+// refusedText says what was refused, and for a Host what to set.
+func refusedText(header, value string) string {
+	text := "the " + header + " of the request is not allowed here"
+	if header != "Host" {
+		return text
+	}
+	host := value[:min(len(value), maxShown)]
+	return fmt.Sprintf("%s: if it is this server's, set RUNNER_ALLOWED_ORIGINS=%q", text, "http://"+host)
 }
 
 func (g *guard) holdsToken(r *http.Request) bool {

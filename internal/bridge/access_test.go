@@ -30,7 +30,7 @@ func TestOriginsFromAnEnvironment(t *testing.T) {
 			[]string{"acme-mcp.hf.space", "ACME-mcp.hf.space."},
 			[]string{"other.hf.space"},
 			[]string{"https://acme-mcp.hf.space"},
-			[]string{"https://other.hf.space", "http://acme-mcp.hf.space"},
+			[]string{"https://other.hf.space", "http://acme-mcp.hf.space", "https://acme-mcp.hf.space:8443", "https://acme-mcp.hf.space/"},
 		},
 		{
 			"other platforms",
@@ -55,8 +55,12 @@ func TestOriginsFromAnEnvironment(t *testing.T) {
 			[]string{"RUNNER_ALLOWED_ORIGINS=https://mcp.example.com, http://desk.lan:3000/"},
 			[]string{"mcp.example.com", "desk.lan"},
 			[]string{"example.com"},
-			[]string{"https://MCP.example.com", "http://desk.lan:3000"},
-			[]string{"http://mcp.example.com", "http://desk.lan:3001"},
+			[]string{"https://MCP.example.com", "https://mcp.example.com:443", "http://desk.lan:3000"},
+			[]string{
+				"http://mcp.example.com", "http://desk.lan:3001", "https://mcp.example.com:8443", "https://mcp.example.com/",
+				"https://u@mcp.example.com", "https://mcp.example.com?", "https://mcp.example.com#", "https://mcp.example.com.",
+				"https://mcp.example.com:", "https://mcp.example.com, https://mcp.example.com", "https://desk.lan",
+			},
 		},
 		{
 			"everything",
@@ -115,7 +119,8 @@ func TestStrangersAreRefused(t *testing.T) {
 		{"another scheme", c.with("Authorization", "Basic s3cret"), 401},
 		{"an origin of this machine", c.with("Origin", "http://localhost:6274"), 200},
 		{"a foreign origin", c.with("Origin", "https://evil.com"), 403},
-		{"a foreign host", c.with("Host", "evil.com"), 403},
+		{"a foreign host with the token", c.with("Host", "mcp"), 200},
+		{"a foreign host without it", c.with("Host", "mcp").with("Authorization", ""), 401},
 	} {
 		got := tt.c.post(begin)
 		if got.status != tt.status {
@@ -127,6 +132,16 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 	if strings.Contains(h.log.String(), "s3cre") {
 		t.Error("the token is in the log")
+	}
+}
+
+func TestAHostOfElsewhereIsToldWhatToSet(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(*bridge.Options) {})
+	got := h.client(t).with("Host", "mcp:8000").post(strings.Replace(hello, "VERSION", "2025-11-25", 1))
+	const want = `RUNNER_ALLOWED_ORIGINS=\"http://mcp:8000\"`
+	if got.status != 403 || !strings.Contains(string(got.body), want) {
+		t.Errorf("status %d, body %s, want 403 and %s", got.status, got.body, want)
 	}
 }
 
@@ -176,7 +191,7 @@ func TestAGuardSaysBeforeWhatItDoes(t *testing.T) {
 	}{
 		{"who belongs here", "localhost", "http://localhost:6274", "s3cret", 200},
 		{"no token", "localhost", "", "", 401},
-		{"a foreign name", "evil.com", "", "s3cret", 403},
+		{"a foreign name with the token", "mcp", "", "s3cret", 200},
 		{"a foreign page", "localhost", "https://evil.com", "s3cret", 403},
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)

@@ -16,9 +16,10 @@ import (
 // to the bridge's address sends that name as Host and as Origin. An address in
 // place of a name cannot be rebound, so that Host may be any address.
 type Origins struct {
-	hosts    []string // lower case; one that begins with "*" stands for every name with its end
+	names    []string // of the origins below, lower case: what a Host may be
+	hosts    []string // of the platform, lower case; one that begins with "*" stands for every name with its end
 	prefixes []string // of hosts with "*": how their names begin
-	origins  []string // scheme://host[:port], lower case
+	origins  []string // as canonical returns them
 	any      bool
 }
 
@@ -71,12 +72,12 @@ func (o *Origins) addOrigins(list string) error {
 			o.any = true
 			continue
 		}
-		u, err := url.Parse(strings.ToLower(strings.TrimSuffix(entry, "/")))
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.User != nil {
+		u, ok := canonical(strings.TrimSuffix(entry, "/"))
+		if !ok {
 			return &OriginError{Entry: entry}
 		}
-		o.origins = append(o.origins, u.Scheme+"://"+u.Host)
-		o.addHost(u.Hostname(), "")
+		o.origins = append(o.origins, u.String())
+		o.names = append(o.names, hostname(u.Host))
 	}
 	return nil
 }
@@ -87,24 +88,45 @@ func (o *Origins) AllowsHost(header string) bool {
 	if _, err := netip.ParseAddr(host); err == nil || o.any {
 		return true
 	}
-	return o.allowsName(host)
+	return slices.Contains(o.names, host) || isLocalhost(host) || o.allowsName(host)
 }
 
-// AllowsOrigin says whether a request may have this Origin header.
+// AllowsOrigin says whether a request may have this Origin header: one that
+// was named is allowed with its scheme, host and port (RFC 6454, 5).
 func (o *Origins) AllowsOrigin(header string) bool {
-	if o.any || slices.Contains(o.origins, strings.ToLower(header)) {
+	if o.any {
 		return true
 	}
-	u, err := url.Parse(header)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	u, ok := canonical(header)
+	if !ok {
 		return false
 	}
-	host := hostname(u.Host)
+	if slices.Contains(o.origins, u.String()) {
+		return true
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	host := u.Hostname()
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addr.IsLoopback()
 	}
 	// The names of a platform are served over HTTPS only, by its proxy.
-	return isLocalhost(host) || u.Scheme == "https" && o.allowsName(host)
+	return isLocalhost(host) || u.Scheme == "https" && u.Port() == "" && o.allowsName(host)
+}
+
+// canonical returns an origin in lower case and without the port that its
+// scheme has anyway. What is more than scheme, host and port is none.
+func canonical(origin string) (*url.URL, bool) {
+	text := strings.ToLower(origin)
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || text != u.Scheme+"://"+u.Host || strings.HasSuffix(u.Host, ":") {
+		return nil, false
+	}
+	if port := u.Port(); u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {
+		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	return u, true
 }
 
 func (o *Origins) allowsName(host string) bool {
@@ -114,7 +136,7 @@ func (o *Origins) allowsName(host string) bool {
 			return true
 		}
 	}
-	return isLocalhost(host)
+	return false
 }
 
 // isLocalhost says whether a name is one of the loopback (RFC 6761, 6.3).

@@ -46,9 +46,10 @@ func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// endpointEvent tells the client where to send its messages.
+// endpointEvent tells the client where to send its messages: relative to the
+// stream's own URL (RFC 3986, 5.2), since a proxy may serve it below a prefix.
 func endpointEvent(id string) []byte {
-	return fmt.Appendf(nil, "event: endpoint\ndata: %s?%s=%s\n\n", MessagesPath, sessionQuery, id)
+	return fmt.Appendf(nil, "event: endpoint\ndata: %s?%s=%s\n\n", MessagesPath[1:], sessionQuery, id)
 }
 
 // devote gives the session one stream for everything, and returns its reader.

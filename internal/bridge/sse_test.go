@@ -18,10 +18,10 @@ func (h house) connect(t *testing.T) (in *events, out client) {
 	t.Helper()
 	in = client{t, h.url + "/sse", http.Header{"Accept": {"text/event-stream"}}}.stream(http.MethodGet, "")
 	endpoint, _ := in.next()
-	if endpoint.Event != "endpoint" || !strings.HasPrefix(endpoint.Data, "/messages?sessionId=") {
+	if endpoint.Event != "endpoint" || !strings.HasPrefix(endpoint.Data, "messages?sessionId=") {
 		t.Fatalf("first event: %+v", endpoint)
 	}
-	return in, client{t, h.url + endpoint.Data, http.Header{"Content-Type": {"application/json"}}}
+	return in, client{t, h.url + "/" + endpoint.Data, http.Header{"Content-Type": {"application/json"}}}
 }
 
 func TestSSEConnectionsAreApart(t *testing.T) {

@@ -90,7 +90,7 @@ func TestRefusalsAreCountedByTheirReason(t *testing.T) {
 	stranger.wants(http.StatusUnauthorized, begin)
 	c := stranger.with("Authorization", "Bearer sesame")
 	c.with("Origin", "https://evil.example").wants(http.StatusForbidden, begin)
-	c.with("Host", "evil.example").wants(http.StatusForbidden, begin)
+	c.with("Sec-Fetch-Site", "cross-site").wants(http.StatusForbidden, begin)
 	c.wants(http.StatusRequestEntityTooLarge, call("1", "echo", `"`+strings.Repeat("x", 1000)+`"`))
 	c.wants(http.StatusBadRequest, "{")
 	c.wants(http.StatusOK, begin)
