@@ -392,3 +392,33 @@ func descriptors(t *testing.T) int {
 	}
 	return len(entries)
 }
+
+// Not parallel: it counts what the whole process holds.
+func TestAChildTakesNoThread(t *testing.T) {
+	start(t, nil, "echo") // and the thread of its nursery
+	nursery, before := child.Open(), threads(t)
+	t.Cleanup(nursery.Close)
+	const crowd = 60
+	for range crowd {
+		p, err := nursery.Start(child.Options{
+			Command: child.Command{Path: "/proc/self/exe", Argv: []string{"server", "serve", "echo"}, Env: os.Environ()},
+			Receive: func(jsonrpc.Message) {}, Log: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.Stop(0) })
+	}
+	if got := threads(t) - before; got > crowd/3 {
+		t.Errorf("%d children take %d threads, want those that run Go code only", crowd, got)
+	}
+}
+
+func threads(t *testing.T) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(tasks)
+}
