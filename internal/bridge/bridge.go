@@ -46,6 +46,7 @@ type Bridge struct {
 	reaping  context.CancelFunc
 	sessions map[string]*session
 	numbers  uint64 // of the sessions there have been
+	rest     rest
 	gone     tombstones
 	down     bool // nothing is started any more
 }
@@ -125,6 +126,7 @@ func (b *Bridge) Shutdown(ctx context.Context) {
 	b.mu.Lock()
 	if !b.down {
 		b.down = true
+		b.rest.end()
 		close(b.closing)
 	}
 	sessions := b.list()

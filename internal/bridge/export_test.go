@@ -109,3 +109,14 @@ func IsStale(started, made, now time.Time, idle time.Duration) bool {
 	b := Bridge{started: started, opts: Options{Idle: idle}}
 	return b.isStale(sealed{made: made}, now)
 }
+
+// Rest has the bridge give its memory back now, if it is about to do so.
+func Rest(b *Bridge) (resting bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rest.timer == nil || !b.rest.timer.Stop() {
+		return false
+	}
+	giveBack()
+	return true
+}

@@ -86,6 +86,7 @@ func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 		tasks: &b.tasks, stats: b.stats, mask: b.opts.Mask, transit: b.transit,
 	}
 	b.sessions[id] = s
+	b.rest.end()
 	b.tasks.Add(1) // done when nothing is left of the session
 	return s, true, nil
 }
@@ -193,6 +194,9 @@ func (b *Bridge) unlist(s *session, forever bool) {
 	defer b.mu.Unlock()
 	if b.sessions[s.id] == s {
 		delete(b.sessions, s.id)
+		if len(b.sessions) == 0 && !b.down {
+			b.rest.begin()
+		}
 	}
 	if _, signed := b.signer.open(s.id); signed && forever {
 		b.gone.add(s.id)
