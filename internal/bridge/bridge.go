@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ type Bridge struct {
 	// started is when the bridge was made: see isStale.
 	started time.Time
 	backoff backoff
+	gate    *gate
 	stats   *stats
 	// routes are what is served, by URL path.
 	routes map[string]http.HandlerFunc
@@ -57,6 +59,7 @@ func New(opts Options) *Bridge {
 	counted := newStats()
 	b := &Bridge{
 		opts: opts, guard: newGuard(&opts, counted), signer: newSigner(opts.SessionKey), started: time.Now(), stats: counted,
+		gate:   newGate(runtime.GOMAXPROCS(0)), // by the quota of the cgroup as well
 		routes: map[string]http.HandlerFunc{}, transit: newTransit(opts.MaxBody),
 		closing: make(chan struct{}), sessions: map[string]*session{},
 	}

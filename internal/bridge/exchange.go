@@ -101,7 +101,7 @@ func (b *Bridge) engage(ctx context.Context, x *exchange, m *modernRequest) (uin
 		b.tellShared(true)
 		return s.last, nil
 	}
-	s, err := b.openHidden(x.receive)
+	s, err := b.openHidden(ctx, inOrder, x.receive)
 	if err != nil {
 		return 0, err
 	}

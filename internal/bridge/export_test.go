@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"time"
 	"weak"
@@ -120,3 +122,52 @@ func Rest(b *Bridge) (resting bool) {
 	giveBack()
 	return true
 }
+
+// Gate lets servers start a few at a time.
+type Gate struct{ g *gate }
+
+// NewGate returns the gate of a machine with so many CPUs.
+func NewGate(cpus int) Gate { return Gate{newGate(cpus)} }
+
+// Join takes a place in the queue.
+func (g Gate) Join() (Turn, error) { t, err := g.g.join(inOrder); return Turn{t}, err }
+
+// JoinFirst takes the first place in the queue.
+func (g Gate) JoinFirst() (Turn, error) { t, err := g.g.join(urgent); return Turn{t}, err }
+
+// Pace is how long the machine takes for one start.
+func (g Gate) Pace() time.Duration { return g.g.pace }
+
+// Turn is a start.
+type Turn struct{ t *turn }
+
+// Come says whether it may start.
+func (t Turn) Come() bool {
+	select {
+	case <-t.t.come:
+		return true
+	default:
+		return false
+	}
+}
+
+// Wait waits until it may start.
+func (t Turn) Wait(ctx context.Context, closing <-chan struct{}) error { return t.t.wait(ctx, closing) }
+
+// Limit ends it when its server has ended or takes too long.
+func (t Turn) Limit(exited <-chan struct{}, limit time.Duration) { t.t.limit(exited, limit) }
+
+// Leave ends it.
+func (t Turn) Leave(well bool) { t.t.leave(well) }
+
+// Crowded returns how long a start would have had to wait that was refused for
+// that, and when to come again.
+func Crowded(err error) (wait, retry time.Duration) {
+	if crowded, ok := errors.AsType[*crowdedError](err); ok {
+		return crowded.wait, crowded.retry
+	}
+	return 0, 0
+}
+
+// Slow has the bridge believe that a start takes so long.
+func Slow(b *Bridge, pace time.Duration) { b.gate.pace = pace }

@@ -65,11 +65,14 @@ type laneCall struct {
 // hello.
 func (b *Bridge) openLane(ctx context.Context, known era, hello []byte) (*lane, error) {
 	l := &lane{exchanges: &b.exchanges}
-	s, err := b.openHidden(l.receive)
+	s, err := b.openHidden(ctx, inOrder, l.receive)
 	if err != nil {
 		return nil, err
 	}
 	l.session = s
+	// Not with the time of this client: others wait for the lane as well.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Start)
+	defer cancel()
 	if err := l.meet(ctx, known, hello); err != nil {
 		b.end(s, err, true)
 		return nil, err
@@ -78,15 +81,16 @@ func (b *Bridge) openLane(ctx context.Context, known era, hello []byte) (*lane, 
 	return l, nil
 }
 
-// openHidden opens a session that no client knows of.
-func (b *Bridge) openHidden(receive func(*session, jsonrpc.Message)) (*session, error) {
+// openHidden opens a session that no client knows of. The context is for as
+// long as it waits for its turn.
+func (b *Bridge) openHidden(ctx context.Context, as rank, receive func(*session, jsonrpc.Message)) (*session, error) {
 	s, _, err := b.enlist(rand.Text())
 	if err != nil {
 		return nil, err
 	}
-	s.hook = receive
+	s.hook, s.rank = receive, as
 	s.box.keepBytes, s.box.keepEvents = 0, 0
-	s.failed = b.launch(s)
+	s.failed = b.launch(ctx, s)
 	close(s.ready)
 	return s, s.failed
 }

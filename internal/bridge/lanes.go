@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"strings"
@@ -95,16 +96,18 @@ func (b *Bridge) lane(ctx context.Context, m *modernRequest) (l *lane, leave fun
 
 // newLane opens a lane.
 func (b *Bridge) newLane(ctx context.Context, known era, m *modernRequest) (*lane, error) {
-	// Not with the time of this client: others wait for the lane as well.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Start)
-	defer cancel()
 	hello := b.laneHello(m)
 	l, err := b.openLane(ctx, known, hello)
-	if err != nil && known == eraUnknown && ctx.Err() == nil {
+	if err != nil && known == eraUnknown && mayBeOlder(err) {
 		// A legacy server may end when it is asked something before initialize.
 		return b.openLane(ctx, eraLegacy, hello)
 	}
 	return l, err
+}
+
+// mayBeOlder says whether a server may have ended because it is an older one.
+func mayBeOlder(err error) bool {
+	return !errors.Is(err, errSlow) && !errors.Is(err, errNoTurn) && judgeRefusal(err).wait == 0
 }
 
 // laneHello returns the parameters of initialize for the lane of a client: all

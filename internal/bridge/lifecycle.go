@@ -91,15 +91,12 @@ func (b *Bridge) tryEnlist(id string) (s *session, made bool, err error) {
 	return s, true, nil
 }
 
-// launch starts the child of a session. If that fails there is no session.
-func (b *Bridge) launch(s *session) error {
-	p, err := b.startServer(s)
+// launch starts the child of a session when its turn has come, unless the
+// context ends before. If that fails there is no session.
+func (b *Bridge) launch(ctx context.Context, s *session) error {
+	p, err := b.startServer(ctx, s)
 	if err != nil {
-		b.backoff.failed(err)
-		s.close(err)
-		b.unlist(s, false)
-		s.finish(err)
-		b.tasks.Done()
+		b.abandon(s, err)
 		return err
 	}
 	ended := s.adopt(p)
@@ -112,30 +109,84 @@ func (b *Bridge) launch(s *session) error {
 	return nil
 }
 
+// abandon ends a session that has no server.
+func (b *Bridge) abandon(s *session, err error) {
+	s.close(err)
+	b.unlist(s, false)
+	s.finish(err)
+	b.tasks.Done()
+}
+
 // startServer returns a server for a session.
-func (b *Bridge) startServer(s *session) (server, error) {
+func (b *Bridge) startServer(ctx context.Context, s *session) (server, error) {
 	if b.sharesServer(s) {
-		return b.share(s)
+		return b.share(ctx, s)
 	}
-	return b.startChild(s.receive, s.lost, s.log)
+	return b.startChild(ctx, owner{receive: s.receive, lost: s.lost, over: s.why, rank: s.rank, log: s.log})
 }
 
 // sharesServer says whether a session has its server together with others.
 func (b *Bridge) sharesServer(s *session) bool { return b.opts.Shared && s.hook == nil }
 
-// startChild starts a child.
-func (b *Bridge) startChild(receive func(jsonrpc.Message), lost func(string, error), log *slog.Logger) (*child.Process, error) {
+// owner is whom a child is started for.
+type owner struct {
+	receive func(jsonrpc.Message)
+	lost    func(string, error)
+	over    func() error // why it needs no child any more
+	rank    rank
+	log     *slog.Logger
+}
+
+// startChild starts a child when its turn has come. The start goes on until
+// the child has answered, or ended, or its time is up.
+func (b *Bridge) startChild(ctx context.Context, o owner) (*child.Process, error) {
+	t, err := b.gate.join(o.rank)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.awaitTurn(ctx, t, o); err != nil {
+		t.leave(false)
+		return nil, err
+	}
+	p, err := b.fork(o, t)
+	if err != nil {
+		t.leave(false)
+		b.backoff.failed(err)
+		return nil, err
+	}
+	b.stats.starts.Add(1)
+	b.tasks.Go(func() { t.limit(p.Exited(), b.opts.Start) })
+	return p, nil
+}
+
+// awaitTurn waits until a child may be started, and says why not: much may
+// have come to pass.
+func (b *Bridge) awaitTurn(ctx context.Context, t *turn, o owner) error {
+	if err := t.wait(ctx, b.closing); err != nil {
+		return err
+	}
+	if wait, err := b.backoff.wait(); wait > 0 {
+		return &backoffError{wait, err}
+	}
+	return o.over()
+}
+
+// fork starts a child whose first answer ends its start.
+func (b *Bridge) fork(o owner, t *turn) (*child.Process, error) {
 	b.mu.Lock()
 	nursery := b.openNursery()
 	b.mu.Unlock()
-	p, err := nursery.Start(child.Options{
-		Command: b.opts.Command, Receive: receive, Lost: lost,
-		MaxLine: b.opts.MaxLine, Mask: b.opts.Mask, Log: log,
+	answered := false
+	return nursery.Start(child.Options{
+		Command: b.opts.Command, Lost: o.lost, MaxLine: b.opts.MaxLine, Mask: b.opts.Mask, Log: o.log,
+		Receive: func(m jsonrpc.Message) {
+			if !answered && m.Kind == jsonrpc.Response {
+				answered = true
+				t.leave(true)
+			}
+			o.receive(m)
+		},
 	})
-	if err == nil {
-		b.stats.starts.Add(1)
-	}
-	return p, err
 }
 
 // watch waits for the end of a session's server and cleans up after it.
@@ -220,13 +271,16 @@ func (b *Bridge) lookup(ctx context.Context, id string) (*session, error) {
 			return nil, err
 		}
 		if made {
-			b.revive(s, carried.params)
+			b.revive(ctx, s, carried.params)
 		}
 	}
 	select {
 	case <-s.ready:
 	case <-ctx.Done():
 		return nil, errGone
+	}
+	if errors.Is(s.failed, errNoTurn) && ctx.Err() == nil {
+		return b.lookup(ctx, id) // another request had it revived, and gave up
 	}
 	if s.failed != nil {
 		return nil, s.failed
@@ -237,13 +291,13 @@ func (b *Bridge) lookup(ctx context.Context, id string) (*session, error) {
 
 // revive opens a session anew. Its client does not hear of it, but the
 // operator does: what the server remembered of the session is lost.
-func (b *Bridge) revive(s *session, params []byte) {
+func (b *Bridge) revive(ctx context.Context, s *session, params []byte) {
 	s.log.Warn("A session of an earlier start comes back: its server begins anew and remembers nothing")
 	defer close(s.ready)
-	if s.failed = b.launch(s); s.failed != nil {
+	if s.failed = b.launch(ctx, s); s.failed != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), b.opts.Start)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.Start)
 	defer cancel()
 	if _, err := s.introduce(ctx, params); err != nil {
 		s.failed = fmt.Errorf("%w: %w", errUnknown, err)

@@ -236,27 +236,54 @@ func takesBatch(s *session, messages []jsonrpc.Message) bool {
 // refuse answers a request that does not reach a server. A client that gets
 // 404 begins a new session.
 func (b *Bridge) refuse(w http.ResponseWriter, id []byte, err error) {
-	status, code := http.StatusNotFound, jsonrpc.CodeInvalidRequest
-	wait := time.Duration(0)
+	v := judgeRefusal(err)
+	b.tellRetry(w, v)
+	writeFailure(w, v.status, jsonrpc.Failure(id, v.code, err.Error(), nil))
+}
+
+// verdict is how a request is refused.
+type verdict struct {
+	status, code int
+	wait         time.Duration // after which it may come again; zero if never
+	counted      refusal       // refusalCount if it is not
+}
+
+// judgeRefusal says how a request is refused for an error.
+func judgeRefusal(err error) verdict {
+	later := func(wait time.Duration, counted refusal) verdict {
+		return verdict{http.StatusServiceUnavailable, jsonrpc.CodeInternal, wait, counted}
+	}
 	if backoff, ok := errors.AsType[*backoffError](err); ok {
-		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, backoff.wait
-		b.stats.refused[refusedFailing].Add(1)
+		return later(backoff.wait, refusedFailing)
+	}
+	if crowded, ok := errors.AsType[*crowdedError](err); ok {
+		return later(crowded.retry, refusedQueue)
 	}
 	switch {
-	case errors.Is(err, errCrowded), errors.Is(err, errLaneBusy):
-		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, time.Second
-	case errors.Is(err, ErrFull), errors.Is(err, errDown):
-		status, code, wait = http.StatusServiceUnavailable, jsonrpc.CodeInternal, 10*time.Second
-	case errors.Is(err, errDuplicate), errors.Is(err, errBusy):
-		status = http.StatusBadRequest
+	case errors.Is(err, errCrowded):
+		return later(time.Second, refusalCount)
+	case errors.Is(err, errLaneBusy):
+		return later(time.Second, refusedFull)
+	case errors.Is(err, ErrFull):
+		return later(10*time.Second, refusedFull)
+	case errors.Is(err, errDown):
+		return later(10*time.Second, refusalCount)
+	case errors.Is(err, errBusy):
+		return verdict{http.StatusBadRequest, jsonrpc.CodeInvalidRequest, 0, refusedFull}
+	case errors.Is(err, errDuplicate):
+		return verdict{http.StatusBadRequest, jsonrpc.CodeInvalidRequest, 0, refusalCount}
 	}
-	if errors.Is(err, ErrFull) || errors.Is(err, errBusy) || errors.Is(err, errLaneBusy) {
-		b.stats.refused[refusedFull].Add(1)
+	return verdict{http.StatusNotFound, jsonrpc.CodeInvalidRequest, 0, refusalCount}
+}
+
+// tellRetry counts a refusal and tells the client when to come again.
+func (b *Bridge) tellRetry(w http.ResponseWriter, v verdict) {
+	if v.counted < refusalCount {
+		b.stats.refused[v.counted].Add(1)
 	}
-	if wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	if v.wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(v.wait.Seconds()))))
 	}
-	writeFailure(w, status, jsonrpc.Failure(id, code, err.Error(), nil))
 }
 
 // initialize opens a session.
@@ -272,34 +299,65 @@ func (b *Bridge) initialize(w http.ResponseWriter, r *http.Request, m jsonrpc.Me
 		b.refuse(w, m.Bytes(m.ID), err)
 		return
 	}
-	err = b.launch(s)
-	s.failed = err
-	close(s.ready)
-	if err != nil {
-		writeFailure(w, http.StatusOK, jsonrpc.Failure(m.Bytes(m.ID), jsonrpc.CodeInternal, err.Error(), nil))
-		return
-	}
-	s.guardIdle(b.opts.Idle, func() { b.end(s, errIdle, false) })
 	b.begin(w, r, s, m)
 }
 
-// begin carries the first request of a session.
+// begin carries the first request of a session, which may have to wait for its
+// server.
 func (b *Bridge) begin(w http.ResponseWriter, r *http.Request, s *session, m jsonrpc.Message) {
-	late := time.AfterFunc(b.opts.Start, func() { b.end(s, &slowError{b.opts.Start, s.server.LastWords()}, true) })
-	defer late.Stop()
+	st, me, err := s.open([]jsonrpc.Message{m})
+	if err != nil {
+		s.failed = err
+		close(s.ready)
+		b.abandon(s, err)
+		b.refuse(w, m.Bytes(m.ID), err)
+		return
+	}
+	over := make(chan struct{})
+	defer close(over)
+	b.tasks.Go(func() { b.bring(r.Context(), s, m, over) })
 	out := b.newResponder(w)
+	out.status = func([]byte) int { return b.startStatus(w, s) }
 	out.header = func(answered bool) {
 		if begun, _, _, _ := s.progress(); begun || !answered {
 			w.Header().Set(sessionHeader, s.id)
 		}
 	}
-	delivered := b.answer(r.Context(), w, out, s, []jsonrpc.Message{m})
+	delivered := s.deliver(r.Context(), out, st, me)
 	switch begun, _, _, _ := s.progress(); {
 	case !begun:
 		b.end(s, errRefused, true)
 	case !delivered:
 		b.end(s, errGone, true) // nobody knows the id
 	}
+}
+
+// bring starts the server of a session and carries the first request to it,
+// which has to be over in time.
+func (b *Bridge) bring(ctx context.Context, s *session, m jsonrpc.Message, over <-chan struct{}) {
+	s.failed = b.launch(ctx, s)
+	close(s.ready)
+	if s.failed != nil {
+		return // which is the answer already
+	}
+	s.guardIdle(b.opts.Idle, func() { b.end(s, errIdle, false) })
+	late := time.AfterFunc(b.opts.Start, func() { b.end(s, &slowError{b.opts.Start, s.server.LastWords()}, true) })
+	defer late.Stop()
+	if err := s.forward(ctx, []jsonrpc.Message{m}); err != nil {
+		s.log.Debug("Cannot reach the server", "err", err)
+	}
+	<-over
+}
+
+// startStatus returns the HTTP status of the answer to initialize: 503 if the
+// server was not started because others are before it, or because it fails.
+func (b *Bridge) startStatus(w http.ResponseWriter, s *session) int {
+	v := judgeRefusal(s.why())
+	if v.status != http.StatusServiceUnavailable || errors.Is(s.why(), errDown) {
+		return http.StatusOK
+	}
+	b.tellRetry(w, v)
+	return v.status
 }
 
 // slowError says that a server does not begin.
@@ -341,10 +399,16 @@ func (b *Bridge) answer(ctx context.Context, w http.ResponseWriter, out *respond
 		b.refuse(w, requests[0].Bytes(requests[0].ID), err)
 		return false
 	}
-	defer s.release(st, me)
 	if err := s.forward(ctx, messages); err != nil {
 		s.log.Debug("Cannot reach the server", "err", err)
 	}
+	return s.deliver(ctx, out, st, me)
+}
+
+// deliver writes what comes back of requests, and says whether the client has
+// got all of it.
+func (s *session) deliver(ctx context.Context, out *responder, st *stream, me *reader) bool {
+	defer s.release(st, me)
 	delivered := out.serve(ctx, st, me)
 	if delivered && !out.started {
 		s.discard(st) // it had no event ids: nobody can ask for it

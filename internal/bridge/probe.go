@@ -48,7 +48,7 @@ var errProbed = errors.New("the server was asked what it is")
 // Probe starts a server, asks it what it is, and ends it. It shows whether the
 // server can serve at all.
 func (b *Bridge) Probe(ctx context.Context) (*Server, error) {
-	s, err := b.openHidden(func(s *session, m jsonrpc.Message) {
+	s, err := b.openHidden(ctx, urgent, func(s *session, m jsonrpc.Message) {
 		if m.Kind == jsonrpc.Request {
 			s.decline(m)
 		}

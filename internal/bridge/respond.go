@@ -70,7 +70,7 @@ func (r *responder) serve(ctx context.Context, st *stream, me *reader) bool {
 		case silence:
 			// It tells proxies and the client that we are alive, and us
 			// whether the client is.
-			if r.begin(st) != nil || r.write([]byte(": keep-alive\n\n")) != nil {
+			if r.keepAlive(st) != nil {
 				return false
 			}
 		case nothing:
@@ -91,6 +91,17 @@ func (r *responder) serve(ctx context.Context, st *stream, me *reader) bool {
 			r.closing = nil
 		}
 	}
+}
+
+// keepAlive writes a comment.
+func (r *responder) keepAlive(st *stream) error {
+	if err := r.begin(st); err != nil {
+		return err
+	}
+	if err := r.write([]byte(": keep-alive\n\n")); err != nil {
+		return err
+	}
+	return r.flush()
 }
 
 // leave closes a stream that has no end.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,6 +41,10 @@ func serve(what string) int {
 	case "fail":
 		fmt.Fprintln(os.Stderr, "cannot find the database")
 		return 1
+	case "busy": // takes CPU to start
+		limit, err := strconv.Atoi(os.Args[4])
+		must(err)
+		return serveBusy(os.Args[3], limit)
 	case "mute":
 		fmt.Fprintln(os.Stderr, "waiting for the database")
 		if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
@@ -207,4 +212,27 @@ func serveEcho() int {
 		id, _, _ = strings.Cut(id, ",")
 		write(`{"jsonrpc":"2.0","id":` + id + `,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}`)
 	}
+}
+
+// startCost is how much CPU a busy server takes to start.
+const startCost = 100 * time.Millisecond
+
+// serveBusy is a server that is in a directory while it starts, and ends if more
+// are there than there may be.
+func serveBusy(dir string, limit int) int {
+	mark := fmt.Sprintf("%s/%d", dir, os.Getpid())
+	must(os.WriteFile(mark, nil, 0o600))
+	starting, err := os.ReadDir(dir)
+	must(err)
+	if len(starting) > limit {
+		fmt.Fprintln(os.Stderr, len(starting), "servers start at once")
+		return 1
+	}
+	for used := time.Duration(0); used < startCost; {
+		var usage syscall.Rusage
+		must(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+		used = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	must(os.Remove(mark))
+	return serveEcho()
 }

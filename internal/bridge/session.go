@@ -43,6 +43,8 @@ type session struct {
 	replies replies
 	// hook, if set, gets what the server sends by itself, with the lock held.
 	hook func(*session, jsonrpc.Message)
+	// rank is that of the start of the server.
+	rank rank
 
 	// The rest is guarded by box.mu.
 

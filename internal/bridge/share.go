@@ -61,7 +61,7 @@ type share struct {
 
 // share gives a session its share in the common server, which is started for
 // the first and ended with the last.
-func (b *Bridge) share(s *session) (*share, error) {
+func (b *Bridge) share(ctx context.Context, s *session) (*share, error) {
 	b.pools.mu.Lock()
 	defer b.pools.mu.Unlock()
 	mine := &share{receive: s.receive, lost: s.lost, exited: make(chan struct{}), done: make(chan struct{})}
@@ -75,7 +75,9 @@ func (b *Bridge) share(s *session) (*share, error) {
 	p.join(mine)
 	ready := make(chan struct{})
 	defer close(ready)
-	process, err := b.startChild(func(m jsonrpc.Message) { <-ready; p.receive(m) }, p.lost, b.opts.Log)
+	process, err := b.startChild(ctx, owner{
+		receive: func(m jsonrpc.Message) { <-ready; p.receive(m) }, lost: p.lost, over: s.why, rank: s.rank, log: b.opts.Log,
+	})
 	if err != nil {
 		return nil, err
 	}

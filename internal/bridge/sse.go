@@ -1,9 +1,11 @@
 package bridge
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
 )
@@ -31,18 +33,41 @@ func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	me := s.devote()
-	err = b.launch(s)
-	s.failed = err
+	out := b.newResponder(w)
+	s.failed = b.launchKeepingAlive(r.Context(), out, s)
 	close(s.ready)
-	if err != nil {
-		writeError(w, http.StatusBadGateway, jsonrpc.CodeInternal, err.Error())
+	switch verdict := judgeRefusal(s.failed); {
+	case s.failed == nil:
+	case out.started:
+		return // nothing but the end can be said any more
+	case verdict.wait > 0:
+		b.refuse(w, nil, s.failed)
+		return
+	default:
+		writeError(w, http.StatusBadGateway, jsonrpc.CodeInternal, s.failed.Error())
 		return
 	}
 	defer b.end(s, errGone, true)
 	s.guardIdle(b.opts.Idle, func() { b.end(s, errIdle, true) })
-	out := b.newResponder(w)
 	if out.begin(s.only) == nil && out.write(endpointEvent(s.id)) == nil {
 		out.serve(r.Context(), s.only, me)
+	}
+}
+
+// launchKeepingAlive starts the server of a connection, which gets comments
+// while it waits.
+func (b *Bridge) launchKeepingAlive(ctx context.Context, out *responder, s *session) error {
+	launched := make(chan error, 1)
+	b.tasks.Go(func() { launched <- b.launch(ctx, s) })
+	beat := time.NewTicker(b.opts.KeepAlive)
+	defer beat.Stop()
+	for {
+		select {
+		case err := <-launched:
+			return err
+		case <-beat.C:
+			_ = out.keepAlive(s.only) // if the client has gone, the context ends
+		}
 	}
 }
 

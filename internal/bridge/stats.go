@@ -81,13 +81,15 @@ const (
 	refusedFull
 	// refusedFailing: the server is in a crash loop.
 	refusedFailing
+	// refusedQueue: too many wait for their server to be started.
+	refusedQueue
 	// refusedBody: its body is too large, or no message.
 	refusedBody
 	refusalCount
 )
 
 func (r refusal) String() string {
-	return [...]string{"origin", "token", "full", "failing", "body"}[r]
+	return [...]string{"origin", "token", "full", "failing", "queue", "body"}[r]
 }
 
 // methods are the requests that clients make (of all revisions of MCP). Others

@@ -43,7 +43,7 @@ func TestWhatABridgeDoesIsCounted(t *testing.T) {
 			{Method: "initialize", Outcomes: with(map[string]uint64{"success": 1})},
 			{Method: "other", Outcomes: with(map[string]uint64{"success": 1, "error": 1, "failure": 1, "cancelled": 1})},
 		},
-		Refused: map[string]uint64{"origin": 0, "token": 0, "full": 0, "failing": 0, "body": 0},
+		Refused: map[string]uint64{"origin": 0, "token": 0, "full": 0, "failing": 0, "queue": 0, "body": 0},
 	}
 	got := h.Stats()
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(bridge.Stats{}, "Received", "Sent"), cmpopts.IgnoreFields(bridge.CallStats{}, "Took", "Within")); diff != "" {
@@ -95,7 +95,7 @@ func TestRefusalsAreCountedByTheirReason(t *testing.T) {
 	c.wants(http.StatusBadRequest, "{")
 	c.wants(http.StatusOK, begin)
 	c.wants(http.StatusServiceUnavailable, begin)
-	if diff := cmp.Diff(map[string]uint64{"origin": 2, "token": 1, "full": 1, "failing": 0, "body": 2}, h.Stats().Refused); diff != "" {
+	if diff := cmp.Diff(map[string]uint64{"origin": 2, "token": 1, "full": 1, "failing": 0, "queue": 0, "body": 2}, h.Stats().Refused); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
