@@ -140,7 +140,7 @@ func TestAHostOfElsewhereIsToldWhatToSet(t *testing.T) {
 	h := open(t, func(*bridge.Options) {})
 	got := h.client(t).with("Host", "mcp:8000").post(strings.Replace(hello, "VERSION", "2025-11-25", 1))
 	const want = `RUNNER_ALLOWED_ORIGINS=\"http://mcp:8000\"`
-	if got.status != 403 || !strings.Contains(string(got.body), want) {
+	if got.status != 403 || !strings.Contains(got.body, want) {
 		t.Errorf("status %d, body %s, want 403 and %s", got.status, got.body, want)
 	}
 }
