@@ -38,7 +38,7 @@ func readAccountFile(root *rootfs.Root, name string) ([]byte, error) {
 // account files say who its user is. It also returns that user, and gives the
 // server its directories.
 func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images launch.User, err error) {
-	image := imageOf(&img.Config.Config)
+	image := imageOf(img.Config)
 	user, images, home, err := s.wholeUser(image.User)
 	if err != nil {
 		return plan, images, err

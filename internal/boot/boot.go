@@ -190,14 +190,14 @@ func (s *start) plan(ctx context.Context, img *registry.Image) (launch.Plan, err
 	if err := s.chooseLayout(ctx, someWay); err != nil {
 		return launch.Plan{}, err
 	}
-	plan, err := planLaunch(&img.Config.Config, s.cfg, s.opts, s.layout.root)
+	plan, err := planLaunch(img.Config, s.cfg, s.opts, s.layout.root)
 	if err != nil {
 		return launch.Plan{}, err
 	}
 	for _, warning := range plan.Warnings {
 		s.opts.Log.Warn("Check the image", "reason", warning)
 	}
-	if s.stop, err = s.stopSignal(img.Config.Config.StopSignal); err != nil {
+	if s.stop, err = s.stopSignal(img.Config.StopSignal); err != nil {
 		return launch.Plan{}, err
 	}
 	return plan, program.Early(s.layout.root, plan, s.layout.allows())

@@ -55,15 +55,15 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 		Platform:  img.Platform.String(),
 		Transport: string(cfg.Transport),
 		User:      serverUser(cfg, opts).String(),
-		ImageUser: img.Config.Config.User,
-		Ports:     imageOf(&img.Config.Config).ExposedPorts,
+		ImageUser: img.Config.User,
+		Ports:     img.Config.ExposedPorts,
 		Layers:    []Layer{},
 		Size:      totalSize(img),
 	}
 	for _, l := range img.Layers {
 		in.Layers = append(in.Layers, Layer{Digest: l.Digest.String(), MediaType: l.MediaType, Size: l.Size})
 	}
-	plan, err := planLaunch(&img.Config.Config, cfg, opts, root)
+	plan, err := planLaunch(img.Config, cfg, opts, root)
 	if err == nil {
 		in.describe(plan)
 		err = program.Early(root, plan, allowed(cfg))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"slices"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
@@ -46,7 +45,7 @@ func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.I
 }
 
 // planLaunch decides what runs, out of the image's config and ours.
-func planLaunch(image *v1.Config, cfg *config.Config, opts Options, root *rootfs.Root) (launch.Plan, error) {
+func planLaunch(image *registry.ImageConfig, cfg *config.Config, opts Options, root *rootfs.Root) (launch.Plan, error) {
 	user := serverUser(cfg, opts)
 	home, err := lookupHome(root, user)
 	if err != nil {
@@ -66,20 +65,16 @@ func newPlan(image launch.Image, set launch.Settings) (launch.Plan, error) {
 }
 
 // imageOf is what an OCI image config says about starting a container.
-func imageOf(c *v1.Config) launch.Image {
-	img := launch.Image{
-		Env:        c.Env,
-		WorkingDir: c.WorkingDir,
-		Entrypoint: c.Entrypoint,
-		Cmd:        c.Cmd,
-		User:       c.User,
-		StopSignal: c.StopSignal,
+func imageOf(c *registry.ImageConfig) launch.Image {
+	return launch.Image{
+		Env:          c.Env,
+		WorkingDir:   c.WorkingDir,
+		Entrypoint:   c.Entrypoint,
+		Cmd:          c.Cmd,
+		User:         c.User,
+		StopSignal:   c.StopSignal,
+		ExposedPorts: c.ExposedPorts,
 	}
-	for port := range c.ExposedPorts {
-		img.ExposedPorts = append(img.ExposedPorts, port)
-	}
-	slices.Sort(img.ExposedPorts)
-	return img
 }
 
 // settings is what our configuration adds to it.

@@ -2,11 +2,8 @@ package boot
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
@@ -19,7 +16,7 @@ func PlanImage(ctx context.Context, cfg *config.Config, opts Options) (launch.Pl
 	if err != nil {
 		return launch.Plan{}, err
 	}
-	return planBelowRoot(&img.Config.Config, cfg, opts)
+	return planBelowRoot(img.Config, cfg, opts)
 }
 
 // PlanConfig plans the launch of an OCI image config, a JSON document as
@@ -32,14 +29,14 @@ func PlanConfig(doc io.Reader, cfg *config.Config, opts Options) (launch.Plan, e
 	if len(content) > registry.MaxConfigBytes {
 		return launch.Plan{}, fmt.Errorf("cannot read the image config: longer than %d bytes", registry.MaxConfigBytes)
 	}
-	var file v1.ConfigFile
-	if err := json.Unmarshal(content, &file); err != nil {
+	image, err := registry.ParseConfig(content)
+	if err != nil {
 		return launch.Plan{}, fmt.Errorf("cannot read the image config: not an OCI image config: %w", err)
 	}
-	return planBelowRoot(&file.Config, cfg, opts)
+	return planBelowRoot(image, cfg, opts)
 }
 
-func planBelowRoot(image *v1.Config, cfg *config.Config, opts Options) (launch.Plan, error) {
+func planBelowRoot(image *registry.ImageConfig, cfg *config.Config, opts Options) (launch.Plan, error) {
 	root, err := openRoot(cfg)
 	if err != nil {
 		return launch.Plan{}, err

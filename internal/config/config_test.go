@@ -163,7 +163,7 @@ func TestFaults(t *testing.T) {
 		{"a registry by URL", "RUNNER_INSECURE_REGISTRIES=ok:5000,http://x", `RUNNER_INSECURE_REGISTRIES="ok:5000,http://x": "http://x" is not a registry host, as host or host:port`},
 		{"credentials in a registry are masked", "RUNNER_INSECURE_REGISTRIES=me:hunter22@x", `RUNNER_INSECURE_REGISTRIES="[redacted]@x": "[redacted]@x" is not a registry host, as host or host:port`},
 		{"another system", "RUNNER_PLATFORM=windows/amd64", `RUNNER_PLATFORM="windows/amd64": the runner starts Linux programs only: the system is linux`},
-		{"an architecture by uname", "RUNNER_PLATFORM=linux/x86_64", `RUNNER_PLATFORM="linux/x86_64": the architecture is none of 386, amd64, arm, arm64, loong64, mips, mips64, mips64le, mipsle, ppc64, ppc64le, riscv64, s390x`},
+		{"an unknown architecture", "RUNNER_PLATFORM=linux/z80", `RUNNER_PLATFORM="linux/z80": the architecture is none of 386, amd64, arm, arm64, loong64, mips, mips64, mips64le, mipsle, ppc64, ppc64le, riscv64, s390x`},
 		{"an architecture alone", "RUNNER_PLATFORM=amd64", `RUNNER_PLATFORM="amd64": not os/arch or os/arch/variant, such as linux/amd64 or linux/arm64/v8`},
 		{"a proxy is not shown", "HTTPS_PROXY=ftp://me:hunter22@proxy", `HTTPS_PROXY: the scheme of a proxy is http, https, socks5 or socks5h`},
 		{"a proxy without a host", "http_proxy=http://", `http_proxy: not the address of a proxy, such as http://proxy.example:3128`},

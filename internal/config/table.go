@@ -37,7 +37,7 @@ type table struct {
 	DockerConfig         filename   `env:"DOCKER_CONFIG" group:"registry" doc:"A Docker 'config.json', or the directory that holds it. If unset, '$HOME/.docker/config.json' is read if it exists."`
 	InsecureRegistries   hosts      `env:"RUNNER_INSECURE_REGISTRIES" group:"registry" doc:"Registries that may be spoken to by plain HTTP: 'host[:port]', separated by commas. Loopback addresses need no mention."`
 	CAFile               filename   `env:"RUNNER_CA_FILE" group:"registry" doc:"A PEM file of certificate authorities to trust besides the system's."`
-	Platform             platform   `env:"RUNNER_PLATFORM" group:"registry" doc:"The platform to choose from an image index: 'os/arch[/variant]', such as 'linux/arm64/v8'. If unset, that of the running machine."`
+	Platform             platform   `env:"RUNNER_PLATFORM" group:"registry" doc:"The platform to choose from an image index: 'os/arch[/variant]', such as 'linux/arm64/v8'. 'x86_64', 'aarch64' and the like are understood. If unset, that of the running machine."`
 
 	HTTPProxy       proxyURL `env:"HTTP_PROXY" group:"proxy" secret:"yes" server:"yes" doc:"The proxy for plain HTTP requests: a URL with 'http', 'https', 'socks5' or 'socks5h', or 'host:port'."`
 	LowerHTTPProxy  proxyURL `env:"http_proxy" group:"proxy" secret:"yes" server:"yes" doc:"Counts if 'HTTP_PROXY' is unset."`

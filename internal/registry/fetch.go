@@ -38,7 +38,7 @@ func (s *session) fetchManifest(ctx context.Context, identifier, object string, 
 	return n, err
 }
 
-func (s *session) fetchConfig(ctx context.Context, n node) ([]byte, *v1.ConfigFile, error) {
+func (s *session) fetchConfig(ctx context.Context, n node) ([]byte, *ImageConfig, error) {
 	found, err := s.fetch(ctx, s.blobURL(n.Config.Digest), nil, "image config", MaxConfigBytes)
 	if err != nil {
 		return nil, nil, err
@@ -46,11 +46,11 @@ func (s *session) fetchConfig(ctx context.Context, n node) ([]byte, *v1.ConfigFi
 	if err := verify(found.body, *n.Config); err != nil {
 		return nil, nil, err
 	}
-	config, err := v1.ParseConfigFile(bytes.NewReader(found.body))
+	config, err := ParseConfig(found.body)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the image config is unreadable: %w", err)
 	}
-	return found.body, config, checkRootFS(config.RootFS, len(n.Layers))
+	return found.body, config, config.rootFS.check(len(n.Layers))
 }
 
 // found is a small object, read whole.

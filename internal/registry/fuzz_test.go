@@ -1,12 +1,14 @@
 package registry_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
@@ -110,6 +112,28 @@ func FuzzParseManifest(f *testing.F) {
 		}
 		if chosen != nil && chosen.Platform != nil && (chosen.Platform.OS != "linux" || chosen.Platform.Architecture != "amd64") {
 			t.Errorf("chose %s for %s", chosen.Platform, amd64)
+		}
+	})
+}
+
+// FuzzParseConfig: whatever go-containerregistry reads is read, and alike.
+func FuzzParseConfig(f *testing.F) {
+	f.Add([]byte(`{"created":"not a date","os":"linux","architecture":"x86_64","config":{"Entrypoint":"/app/x","Cmd":["a"],"ExposedPorts":{"1/tcp":{}}}}`))
+	f.Add([]byte(`{"rootfs":{"type":"layers","diff_ids":[]},"config":{"Env":["A=1"],"User":"1:1","WorkingDir":"/x","StopSignal":"SIGINT"}}`))
+	f.Add([]byte(`{"config":{"Cmd":null,"ExposedPorts":[]}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := registry.ParseConfig(body)
+		var file v1.ConfigFile
+		if json.Unmarshal(body, &file) != nil {
+			return
+		}
+		if err != nil {
+			t.Fatalf("ParseConfig(%q) = %v, which go-containerregistry reads", body, err)
+		}
+		c := file.Config
+		if diff := cmp.Diff([]any{c.Env, c.Entrypoint, c.Cmd, c.User, c.WorkingDir, c.StopSignal},
+			[]any{got.Env, got.Entrypoint, got.Cmd, got.User, got.WorkingDir, got.StopSignal}); diff != "" {
+			t.Errorf("ParseConfig(%q) (-go-containerregistry +got):\n%s", body, diff)
 		}
 	})
 }

@@ -47,6 +47,11 @@ func parseDocument(body []byte, contentType string) (*document, error) {
 	if d.MediaType.IsIndex() && d.Manifests == nil {
 		d.Manifests = []v1.Descriptor{}
 	}
+	for _, m := range d.Manifests {
+		if m.Platform != nil {
+			*m.Platform = normalized(*m.Platform)
+		}
+	}
 	isImage := d.Config != nil || d.Layers != nil || d.MediaType.IsImage()
 	switch {
 	case d.SchemaVersion == 1 || d.FSLayers != nil || d.MediaType.IsSchema1():

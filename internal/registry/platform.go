@@ -18,9 +18,30 @@ const maxListedPlatforms = 20
 // attestation marks what BuildKit adds to an index beside the images.
 const attestation = "vnd.docker.reference.type"
 
+// normalized returns p with the names that the OCI image index has for it, as
+// containerd's platforms.Normalize knows the others. Variants stay: their levels
+// are compared.
+func normalized(p v1.Platform) v1.Platform {
+	p.OS, p.Architecture, p.Variant = strings.ToLower(p.OS), strings.ToLower(p.Architecture), strings.ToLower(p.Variant)
+	switch p.Architecture {
+	case "i386":
+		p.Architecture, p.Variant = "386", ""
+	case "x86_64", "x86-64":
+		p.Architecture = "amd64"
+	case "aarch64":
+		p.Architecture = "arm64"
+	case "armhf":
+		p.Architecture, p.Variant = "arm", "v7"
+	case "armel":
+		p.Architecture, p.Variant = "arm", "v6"
+	}
+	return p
+}
+
 // completed returns the platform to look for: the running machine in place of
 // the zero value, and its variant in place of one that was left out.
 func completed(want v1.Platform) v1.Platform {
+	want = normalized(want)
 	here := v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH, Variant: machineVariant()}
 	if want.OS == "" && want.Architecture == "" {
 		return here

@@ -45,6 +45,13 @@ func TestPlatforms(t *testing.T) {
 		{"trap 42: variants that have no order must be equal", "linux/ppc64le/power9", []string{"linux/ppc64le/power8", "linux/ppc64le/power9"}, "linux/ppc64le/power9", ""},
 		{"trap 42: no platform is the last resort", "linux/amd64/v1", []string{"-", "linux/amd64"}, "linux/amd64", ""},
 		{"trap 42: but better than none", "linux/amd64/v1", []string{"linux/arm64", "-"}, "linux/amd64/v1", ""},
+		{"trap 42: the kernel's name for an architecture", "linux/amd64/v1", []string{"linux/aarch64", "linux/x86_64"}, "linux/amd64", ""},
+		{"trap 42: in any spelling", "linux/amd64/v1", []string{"Linux/X86-64"}, "linux/amd64", ""},
+		{"trap 42: aarch64 means arm64", "linux/arm64", []string{"linux/amd64", "linux/aarch64"}, "linux/arm64", ""},
+		{"trap 42: also where it is asked for", "linux/aarch64", []string{"linux/amd64", "linux/arm64"}, "linux/arm64", ""},
+		{"trap 42: i386 means 386", "linux/386", []string{"linux/amd64", "linux/i386"}, "linux/386", ""},
+		{"trap 42: armhf means arm/v7", "linux/arm/v7", []string{"linux/armel", "linux/armhf"}, "linux/arm/v7", ""},
+		{"trap 42: armel means arm/v6", "linux/arm/v6", []string{"linux/armhf", "linux/armel"}, "linux/arm/v6", ""},
 		{
 			"trap 42: no match lists what there is", "linux/amd64/v1",
 			[]string{"linux/s390x", "linux/arm64/v8", "unknown/unknown", "linux/arm64/v8"},

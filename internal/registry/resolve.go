@@ -24,7 +24,7 @@ type Image struct {
 	// Platform is that of the image, not of the machine.
 	Platform v1.Platform
 	// Config is the image config, and RawConfig its bytes.
-	Config    *v1.ConfigFile
+	Config    *ImageConfig
 	RawConfig []byte
 	// Layers are in the order in which they are applied.
 	Layers []Layer
@@ -73,7 +73,7 @@ func (c *Client) resolveAs(ctx context.Context, ref name.Reference, want v1.Plat
 	if err != nil {
 		return nil, err
 	}
-	platform, err := platformOf(leaf, config, want)
+	platform, err := platformOf(leaf, config.Platform, want)
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +133,13 @@ func (s *session) descend(ctx context.Context, n node, want v1.Platform) (node, 
 	return node{}, fmt.Errorf("more than %d indexes lie one in another", maxIndexDepth)
 }
 
-// checkRootFS holds the config against the manifest: image spec, "config.md",
-// rootfs.
-func checkRootFS(rootfs v1.RootFS, layers int) error {
-	if rootfs.Type != "layers" {
-		return fmt.Errorf("the image config has a rootfs of type %q, not \"layers\"", abbreviate(rootfs.Type))
+// check holds the config against the manifest: image spec, "config.md", rootfs.
+func (r rootFS) check(layers int) error {
+	if r.Type != "layers" {
+		return fmt.Errorf("the image config has a rootfs of type %q, not \"layers\"", abbreviate(r.Type))
 	}
-	if len(rootfs.DiffIDs) != layers {
-		return fmt.Errorf("the image config lists %d diffIDs for the %d layers of the manifest", len(rootfs.DiffIDs), layers)
+	if len(r.DiffIDs) != layers {
+		return fmt.Errorf("the image config lists %d diffIDs for the %d layers of the manifest", len(r.DiffIDs), layers)
 	}
 	return nil
 }
@@ -148,11 +147,10 @@ func checkRootFS(rootfs v1.RootFS, layers int) error {
 // platformOf returns the platform of an image: what the index says, for people
 // mend there what a cross-build wrote into the config; else what the config
 // says, which then must be what is wanted.
-func platformOf(n node, config *v1.ConfigFile, want v1.Platform) (v1.Platform, error) {
+func platformOf(n node, has, want v1.Platform) (v1.Platform, error) {
 	if n.platform != nil {
 		return *n.platform, nil
 	}
-	has := v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
 	if has.OS == "" || has.Architecture == "" {
 		return want, nil // Hand-made images often leave it out.
 	}

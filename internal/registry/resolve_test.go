@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -341,6 +342,71 @@ func TestConfigs(t *testing.T) {
 					wantError(t, err, tt.want, "")
 				} else if err != nil {
 					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestConfigsAsWritten has configs that tools write and no Go type holds.
+func TestConfigsAsWritten(t *testing.T) {
+	t.Parallel()
+	const rootfs = `"rootfs": {"type": "layers", "diff_ids": []}`
+	tests := []struct {
+		name, json string
+		want       registry.ImageConfig
+		err        string
+	}{
+		{
+			"what nobody needs is not read",
+			`{"created": "not a date", "author": 7, "history": {"created": 3}, "container_config": [], "os.features": "x", ` +
+				`"docker_version": {}, "config": {"Cmd": ["/app/server"], "Labels": [1], "Volumes": "x", "Healthcheck": 2, "OnBuild": 3}, ` + rootfs + `}`,
+			registry.ImageConfig{Cmd: []string{"/app/server"}},
+			"",
+		},
+		{
+			"one string is a command of one word, as for Docker",
+			`{"config": {"Entrypoint": "/app/my server", "Cmd": "serve"}, ` + rootfs + `}`,
+			registry.ImageConfig{Entrypoint: []string{"/app/my server"}, Cmd: []string{"serve"}},
+			"",
+		},
+		{"null is nothing", `{"os": null, "config": {"Entrypoint": null, "Cmd": null, "Env": null, "ExposedPorts": null}, ` + rootfs + `}`, registry.ImageConfig{}, ""},
+		{"no config at all", `{"config": null, ` + rootfs + `}`, registry.ImageConfig{}, ""},
+		{
+			"ports are their keys", `{"config": {"ExposedPorts": {"8080/tcp": null, "53/udp": {"x": 1}}}, ` + rootfs + `}`,
+			registry.ImageConfig{ExposedPorts: []string{"53/udp", "8080/tcp"}},
+			"",
+		},
+		{"ports of another type are none", `{"config": {"ExposedPorts": ["8080/tcp"]}, ` + rootfs + `}`, registry.ImageConfig{}, ""},
+		{"diffIDs are only counted", `{"rootfs": {"type": "layers", "diff_ids": ["md5:x"]}}`, registry.ImageConfig{}, "lists 1 diffIDs for the 0 layers"},
+		{
+			"trap 42: the kernel's name for an architecture", `{"os": "Linux", "architecture": "x86_64", ` + rootfs + `}`,
+			registry.ImageConfig{Platform: v1.Platform{OS: "linux", Architecture: "amd64"}},
+			"",
+		},
+		{"trap 42: of another machine", `{"os": "linux", "architecture": "aarch64", ` + rootfs + `}`, registry.ImageConfig{}, "only for linux/arm64"},
+		{"what is needed must be readable", `{"config": {"Env": "A=1"}, ` + rootfs + `}`, registry.ImageConfig{}, "the image config is unreadable"},
+		{"a command of numbers", `{"config": {"Cmd": [1]}, ` + rootfs + `}`, registry.ImageConfig{}, "the image config is unreadable"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, f := newNetwork(), newFake()
+				img := newImage(t, amd64)
+				img.manifest.Config = img.add(t, types.OCIConfigJSON, []byte(tt.json))
+				f.keep(t, "latest", img)
+				n.serveTLS(t, "ghcr.io:443", f)
+				got, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
+				if tt.err != "" {
+					wantError(t, err, tt.err, "")
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tt.want, *got.Config, cmpopts.IgnoreUnexported(registry.ImageConfig{})); diff != "" {
+					t.Errorf("config (-want +got):\n%s", diff)
 				}
 			})
 		})
