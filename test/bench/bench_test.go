@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestSpan(t *testing.T) {
@@ -100,9 +101,11 @@ func lay(t *testing.T, root string) {
 			t.Fatal(err)
 		}
 	}
-	long := time.Unix(1e9, 5)
-	for _, name := range []string{"dir/file", "top", "dir"} {
-		if err := os.Chtimes(filepath.Join(root, name), long, long); err != nil {
+	// Of the link itself too: two trees that are laid one after the other would
+	// differ by a tick of the clock.
+	long := unix.NsecToTimespec(time.Unix(1e9, 5).UnixNano())
+	for _, name := range []string{"dir/file", "dir/link", "top", "dir"} {
+		if err := unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(root, name), []unix.Timespec{long, long}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			t.Fatal(err)
 		}
 	}
