@@ -51,18 +51,43 @@ func TestRealClientsGetEverything(t *testing.T) {
 		},
 		{
 			"FastMCP with a session",
-			func(ctx context.Context) (mcpclients.Tour, error) { return mcpclients.FastMCP(ctx, b.url, "legacy") },
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.FastMCP(ctx, mcpclients.NewestFastMCP, b.url, "legacy")
+			},
 			mcpclients.Everything(),
 		},
 		{
 			"FastMCP without sessions",
-			func(ctx context.Context) (mcpclients.Tour, error) { return mcpclients.FastMCP(ctx, b.url, "auto") },
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.FastMCP(ctx, mcpclients.NewestFastMCP, b.url, "auto")
+			},
 			mcpclients.Everything(mcpclients.Update, mcpclients.Resume),
 		},
 		{
 			"FastMCP, HTTP+SSE",
 			func(ctx context.Context) (mcpclients.Tour, error) {
-				return mcpclients.FastMCPOverSSE(ctx, b.base+"/sse")
+				return mcpclients.FastMCPOverSSE(ctx, mcpclients.NewestFastMCP, b.base+"/sse")
+			},
+			mcpclients.Everything(mcpclients.Resume),
+		},
+		{
+			"an older FastMCP with a session",
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.FastMCP(ctx, mcpclients.OlderFastMCP, b.url, "legacy")
+			},
+			mcpclients.Everything(),
+		},
+		{
+			"an older FastMCP without sessions",
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.FastMCP(ctx, mcpclients.OlderFastMCP, b.url, "auto")
+			},
+			mcpclients.Everything(mcpclients.Update, mcpclients.Resume),
+		},
+		{
+			"an older FastMCP, HTTP+SSE",
+			func(ctx context.Context) (mcpclients.Tour, error) {
+				return mcpclients.FastMCPOverSSE(ctx, mcpclients.OlderFastMCP, b.base+"/sse")
 			},
 			mcpclients.Everything(mcpclients.Resume),
 		},

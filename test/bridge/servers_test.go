@@ -43,10 +43,10 @@ func TestAFileServer(t *testing.T) {
 	}
 }
 
-// fastmcpServer returns the command of a FastMCP server.
-func fastmcpServer(t *testing.T) (environ, command []string) {
+// fastmcpServer returns the command of a server on a version of FastMCP.
+func fastmcpServer(t *testing.T, version string) (environ, command []string) {
 	t.Helper()
-	dir, err := packages.PyPI(context.Background(), "fastmcp=="+mcpclients.FastMCPVersion)
+	dir, err := packages.PyPI(context.Background(), "fastmcp=="+version)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,18 @@ func asked(heard chan<- string) *mcp.Client {
 
 func TestAFastMCPServer(t *testing.T) {
 	t.Parallel()
-	environ, command := fastmcpServer(t)
+	for _, version := range []string{mcpclients.NewestFastMCP, mcpclients.OlderFastMCP} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			askFastMCP(t, version)
+		})
+	}
+}
+
+// askFastMCP has a server use all that it can ask of its client.
+func askFastMCP(t *testing.T, version string) {
+	t.Helper()
+	environ, command := fastmcpServer(t, version)
 	b := start(t, environ, command...)
 	heard := make(chan string, 100)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -39,7 +39,7 @@ func Node(ctx context.Context) (string, error) {
 }
 
 // PyPI returns a directory with the packages that the requirements name, such
-// as fastmcp==4.1.2, and with what they need, for the python3 in PATH.
+// as fastmcp==4.2.3, and with what they need, for the python3 in PATH.
 func PyPI(ctx context.Context, requirements ...string) (string, error) {
 	version, err := exec.CommandContext(ctx, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").Output()
 	if err != nil {
