@@ -33,9 +33,13 @@ type Process struct {
 // command run does not return when it succeeds: the server has replaced the
 // process.
 func Main(p Process) int {
-	limitMemory(p.Environ, host.AskMemory(nil))
-	ctx, stop := untilSignal(context.Background())
+	ctx, stop := untilSignal(context.Background()) // before Disown, which catches what is ignored
 	defer stop()
+	if err := handoff.Disown(); err != nil {
+		p.print(err)
+		return exitCode(err)
+	}
+	limitMemory(p.Environ, host.AskMemory(nil))
 	root := newCommand(p)
 	understood := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }

@@ -49,11 +49,16 @@ func (e *signalError) Error() string { return "stopped by " + unix.SignalName(e.
 func (e *signalError) ExitCode() int { return exitSignal + int(e.signal) }
 
 // untilSignal returns a context that ends when the host wants the process to
-// stop. As PID 1 the process would ignore these signals otherwise.
+// stop. As PID 1 the process would ignore these signals otherwise. One that it
+// was started to ignore, as by nohup(1), does not end it.
 func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	for _, sig := range []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP} {
+		if !signal.Ignored(sig) {
+			signal.Notify(signals, sig)
+		}
+	}
 	go func() {
 		select {
 		case s := <-signals:

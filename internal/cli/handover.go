@@ -231,7 +231,6 @@ func inherit(numbers []string) ([]*os.File, error) {
 		if err != nil || fd < orderFD {
 			return nil, fmt.Errorf("cannot read the order: %q is no descriptor", number)
 		}
-		unix.CloseOnExec(fd)
 		files[i] = os.NewFile(uintptr(fd), "inherited")
 	}
 	return files, nil

@@ -9,7 +9,6 @@ package handoff
 import (
 	"errors"
 	"fmt"
-	"os/signal"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -96,7 +95,7 @@ func Exec(plan launch.Plan, opts Options) error {
 	unix.Umask(opts.Umask)
 	// Last: a signal that was held back until now may end this process.
 	if err := resetSignals(); err != nil {
-		return fmt.Errorf("cannot reset the signal mask: %w", err)
+		return fmt.Errorf("cannot reset the signals: %w", err)
 	}
 	// After the proof in become, which would take its answers for a way back
 	// to root.
@@ -138,13 +137,13 @@ func chdir(plan launch.Plan, opts Options) error {
 	return nil
 }
 
-// resetSignals undoes what this process did to signals. The handlers of the Go
-// runtime need nothing: execve resets what is caught, but neither what is
-// ignored nor what is blocked (signal(7)). Reset makes SIGHUP and SIGINT ignored
-// again if this process was started so, as by nohup(1), and then listened to
-// them.
+// resetSignals has the program begin with the default action of every signal,
+// and with none held back. Handlers need nothing: execve resets what is caught,
+// but neither what is ignored nor what is blocked (signal(7)).
 func resetSignals() error {
-	signal.Reset()
+	if err := catchIgnored(); err != nil {
+		return err
+	}
 	var none unix.Sigset_t
 	return unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil)
 }

@@ -226,23 +226,27 @@ func TestExecGivesBackTheDescriptorLimit(t *testing.T) {
 	}
 }
 
-func TestExecKeepsTheHangupIgnoredForNohup(t *testing.T) {
+func TestExecResetsWhatTheRunnerWasToIgnore(t *testing.T) {
 	t.Parallel()
-	s := newScenario(t)
-	s.Listen = true
-	runner := command(t, s)
-	nohup := exec.Command("/bin/sh", append([]string{"-c", `trap "" HUP && exec "$@"`, "sh"}, runner.Args...)...)
-	nohup.Stdin = runner.Stdin
-	out, err := nohup.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got report
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatal(err)
-	}
-	if want := "0000000000000001"; got.Status["SigIgn"] != want {
-		t.Errorf("SigIgn = %s, want %s", got.Status["SigIgn"], want)
+	for _, listen := range []bool{false, true} {
+		s := newScenario(t)
+		s.Listen = listen
+		runner := command(t, s)
+		// sh ignores for the runner what nohup(1) does, and what a background job
+		// of a shell does. 64 is SIGRTMAX.
+		nohup := exec.Command("/bin/sh", append([]string{"-c", `trap "" HUP INT QUIT PIPE TERM TSTP TTIN TTOU CONT CHLD USR1 64 && exec "$@"`, "sh"}, runner.Args...)...)
+		nohup.Stdin = runner.Stdin
+		out, err := nohup.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got report
+		if err := json.Unmarshal(out, &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Status["SigIgn"] != noCaps {
+			t.Errorf("trap 59: a runner that listens to signals (%t): SigIgn = %s, want none", listen, got.Status["SigIgn"])
+		}
 	}
 }
 

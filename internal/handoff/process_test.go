@@ -175,21 +175,10 @@ func observe() report {
 		switch name {
 		case "Uid", "Gid", "Groups", "Umask", "NoNewPrivs",
 			"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "SigBlk", "SigIgn":
-			r.Status[name] = withoutLibrarySignals(name, strings.Join(strings.Fields(value), " "))
+			r.Status[name] = strings.Join(strings.Fields(value), " ")
 		}
 	}
 	return r
-}
-
-// withoutLibrarySignals leaves the signals 32 and 33 out of what is ignored. They
-// are the C library's own: glibc's posix_spawn, by which make starts the tests,
-// leaves them ignored in every child.
-func withoutLibrarySignals(field, value string) string {
-	ignored, err := strconv.ParseUint(value, 16, 64)
-	if field != "SigIgn" || err != nil {
-		return value
-	}
-	return fmt.Sprintf("%016x", ignored&^(1<<31|1<<32))
 }
 
 // descriptors leaves out what the Go runtime of this very program opens: the

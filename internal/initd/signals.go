@@ -13,12 +13,12 @@ import (
 // lastSignal is the highest number of a signal on amd64 and arm64.
 const lastSignal = 64
 
-// listen begins to receive every signal that is meant for the child. One that
-// is ignored, as nohup(1) has it, stays so: the child inherits that.
+// listen begins to receive every signal that is meant for the child, also one
+// that is ignored, as nohup(1) has it: it is the child that decides.
 func listen() chan os.Signal {
 	var wanted []os.Signal
 	for sig := unix.Signal(1); sig <= lastSignal; sig++ {
-		if meantForChild(sig) && !signal.Ignored(sig) {
+		if meantForChild(sig) {
 			wanted = append(wanted, sig)
 		}
 	}

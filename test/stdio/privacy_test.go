@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/drengskapur/fastmcp-runner/test/e2e/facts"
+	"github.com/drengskapur/fastmcp-runner/test/program"
 )
 
 // report is what the spy tells.
@@ -68,6 +69,43 @@ func TestTheServerIsWhatThePlanSays(t *testing.T) {
 		if got.Status[name] != want {
 			t.Errorf("its %s is %q, want %q", name, got.Status[name], want)
 		}
+	}
+}
+
+// careless starts the runner as a shell does that was itself started by
+// nohup(1) and has a file open.
+var careless = program.Program{Build: func() (string, error) { return "/bin/sh", nil }}
+
+func TestTheServerInheritsNothingOfWhoStartedTheRunner(t *testing.T) {
+	t.Parallel()
+	shop := sell(t, spy, v1.Config{}).open()
+	for _, tt := range []struct {
+		name    string
+		args    []string
+		environ []string
+	}{
+		{"a local command", []string{"bridge", "--", spy.Path(t), "blind"}, nil},
+		{"an image", nil, []string{"IMAGE=" + shop.image(), "MCP_TRANSPORT=stdio", "RUNNER_ROOT=" + root(t)}},
+	} {
+		t.Run("trap 59: "+tt.name, func(t *testing.T) {
+			t.Parallel()
+			const script = `exec 9</dev/null && trap "" HUP INT && exec "$@"`
+			args := append([]string{"-c", script, "sh", runnerProgram.Path(t)}, tt.args...)
+			r := &runner{t: t, Process: careless.Start(t, program.FreePort(t), args, tt.environ...)}
+			r.awaitReady()
+			got := r.look()
+			for fd, target := range got.Descriptors {
+				if fd > 2 {
+					t.Errorf("the server inherited descriptor %d, open on %s", fd, target)
+				}
+			}
+			if ignored := got.Status["SigIgn"]; ignored != "0000000000000000" {
+				t.Errorf("the server ignores the signals %s", ignored)
+			}
+			if held, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/9", r.PID())); len(tt.args) > 0 && held != "/dev/null" {
+				t.Errorf("the runner itself had nothing to pass on: %q, %v", held, err)
+			}
+		})
 	}
 }
 

@@ -6,7 +6,8 @@
 
 // Command spy is a stdio MCP server that tries to find out what is none of its
 // business. Its tool "look" tells what it was started with, and what it sees of
-// its parent and of process 1.
+// its parent and of process 1; with the argument "blind" the latter is left out,
+// because root would stop its parent by looking.
 package main
 
 import (
@@ -48,7 +49,11 @@ func run() error {
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "spy", Version: "1.0.0"}, nil)
 	look := func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, any, error) {
-		return nil, report{Facts: f, Leads: unix.Getpgrp() == os.Getpid(), Seen: seen(os.Getppid(), 1)}, nil
+		told := report{Facts: f, Leads: unix.Getpgrp() == os.Getpid()}
+		if !slices.Contains(f.Args, "blind") {
+			told.Seen = seen(os.Getppid(), 1)
+		}
+		return nil, told, nil
 	}
 	mcp.AddTool(server, &mcp.Tool{Name: "look"}, look)
 	if err := server.Run(context.Background(), &mcp.StdioTransport{}); err != nil || !deaf {
