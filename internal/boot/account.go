@@ -39,7 +39,7 @@ func readAccountFile(root *rootfs.Root, name string) ([]byte, error) {
 // server its directories.
 func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images launch.User, err error) {
 	image := imageOf(img.Config)
-	user, images, home, err := s.wholeUser(image.User)
+	user, images, home, err := s.chooseUser(image.User)
 	if err != nil {
 		return plan, images, err
 	}
@@ -70,10 +70,9 @@ func (s *start) settle(img *registry.Image) error {
 // image without it, the root is.
 const defaultDir = "/app"
 
-// wholeUser decides whom a whole image runs as: RUNNER_USER, else the image's
-// own user if that is not root and we can become it, else the default user,
-// else who we are.
-func (s *start) wholeUser(imageUser string) (user, images launch.User, home string, err error) {
+// chooseUser decides whom a whole image runs as, and returns the image's own user
+// too.
+func (s *start) chooseUser(imageUser string) (user, images launch.User, home string, err error) {
 	passwd, group, err := readAccounts(s.layout.root)
 	if err != nil {
 		return user, images, "", err
@@ -82,7 +81,7 @@ func (s *start) wholeUser(imageUser string) (user, images launch.User, home stri
 	if err != nil && !s.cfg.UserGiven {
 		return user, images, "", err
 	}
-	user = s.chooseUser(account.User)
+	user = wholeUser(account.User, s.cfg, s.opts)
 	s.opts.Log.Info("Chose the server's user", "user", user.String(), "image_user", account.User.String())
 	if user == account.User {
 		return user, account.User, account.Home, nil
@@ -103,14 +102,6 @@ func (s *start) wantsFakeRoot(user, images launch.User) bool {
 	s.opts.Log.Info("The image expects root: chown, setuid and the like will succeed without effect",
 		"user", user.String(), "off_by", "RUNNER_FAKE_ROOT=off")
 	return true
-}
-
-func (s *start) chooseUser(images launch.User) launch.User {
-	self := launch.User{UID: s.opts.UID, GID: s.opts.GID}
-	if !s.cfg.UserGiven && images.UID != 0 && (s.opts.MayBecome || images == self) {
-		return images
-	}
-	return serverUser(s.cfg, s.opts)
 }
 
 // systemDirs stay root's even if an image starts in one of them.

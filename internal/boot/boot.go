@@ -123,6 +123,7 @@ func newStart(cfg *config.Config, opts Options) (*start, error) {
 	if err != nil {
 		return nil, err
 	}
+	tellOverruled(cfg, opts)
 	s := &start{cfg: cfg, opts: opts, root: root, progress: opts.Progress}
 	if s.progress == nil {
 		s.progress = new(Progress)

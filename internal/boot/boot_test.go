@@ -137,7 +137,7 @@ func TestWholeImage(t *testing.T) {
 	}
 }
 
-func TestChooseUser(t *testing.T) {
+func TestWholeUser(t *testing.T) {
 	t.Parallel()
 	fallback := config.Config{User: config.User{UID: 1000, GID: 1000}}
 	given := config.Config{User: config.User{UID: 77, GID: 78}, UserGiven: true}
@@ -162,9 +162,57 @@ func TestChooseUser(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			opened, _ := openRoot(t)
-			if got := boot.NewStart(opened, host.WayChroot, all, test.cfg, test.opts).ChooseUser(test.images); got != test.want {
-				t.Errorf("chooseUser = %v, want %v", got, test.want)
+			if got := boot.WholeUser(test.images, &test.cfg, test.opts); got != test.want {
+				t.Errorf("wholeUser = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// TestWarningsAboutUsers: a word about the user is said once, and only where the
+// user is the one that the server will have.
+func TestWarningsAboutUsers(t *testing.T) {
+	t.Parallel()
+	const overruled, refused = "RUNNER_USER is overruled", "but the server runs as"
+	root, ordinary := boot.Options{MayBecome: true}, boot.Options{UID: 1000, GID: 1000}
+	for _, test := range []struct {
+		name, image, given string
+		mode               config.Mode
+		opts               boot.Options
+		log                int // how often overruled is said
+		warning            string
+	}{
+		{name: "a whole image runs as its own user", image: "65532", mode: config.ModeRootfs, opts: root},
+		{name: "whose group its files know", image: "65532:app", mode: config.ModeRootfs, opts: root},
+		{name: "but not if we cannot become it", image: "65532", mode: config.ModeRootfs, opts: ordinary, warning: "the image's User is 65532, but the server runs as 1000:1000"},
+		{name: "or RUNNER_USER is another", image: "65532", given: "77:78", mode: config.ModeRootfs, opts: root, warning: "the image's User is 65532, but the server runs as 77:78"},
+		{name: "an allowlist image runs as the default user", image: "65532", mode: config.ModeAllowlist, opts: root, warning: "but the server runs as 1000:1000"},
+		{name: "RUNNER_USER is overruled", given: "77:78", mode: config.ModeAllowlist, opts: ordinary, log: 1},
+		{name: "in either mode", given: "77:78", mode: config.ModeRootfs, opts: ordinary, log: 1},
+		{name: "but not by root", given: "77:78", mode: config.ModeAllowlist, opts: root},
+		{name: "nor by whom it names", given: "1000:1000", mode: config.ModeAllowlist, opts: ordinary},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config.Config{Root: t.TempDir(), Mode: test.mode, User: config.User{UID: 1000, GID: 1000}}
+			if test.given != "" {
+				cfg.UserGiven = true
+				if err := cfg.User.UnmarshalText([]byte(test.given)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var log bytes.Buffer
+			test.opts.Log = slog.New(slog.NewTextHandler(&log, nil))
+			plan, err := boot.PlanConfig(strings.NewReader(`{"config":{"Cmd":["x"],"User":"`+test.image+`"}}`), &cfg, test.opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Count(log.String(), overruled); got != test.log {
+				t.Errorf("the log says %d times that %s, want %d:\n%s", got, overruled, test.log, &log)
+			}
+			warnings := strings.Join(plan.Warnings, "\n")
+			if strings.Contains(warnings, refused) != (test.warning != "") || !strings.Contains(warnings, test.warning) {
+				t.Errorf("the warnings are %q, want %q", warnings, test.warning)
 			}
 		})
 	}

@@ -33,8 +33,10 @@ func NewStart(root *rootfs.Root, way host.Way, wanted func(p string) bool, cfg c
 // MakeRoom calls makeRoom.
 func (s Start) MakeRoom(key receipt.Key) (found bool, err error) { return s.s.makeRoom(key) }
 
-// ChooseUser calls chooseUser.
-func (s Start) ChooseUser(images launch.User) launch.User { return s.s.chooseUser(images) }
+// WholeUser calls wholeUser.
+func WholeUser(images launch.User, cfg *config.Config, opts Options) launch.User {
+	return wholeUser(images, cfg, opts)
+}
 
 // WantsFakeRoot calls wantsFakeRoot.
 func (s Start) WantsFakeRoot(user, images launch.User) bool { return s.s.wantsFakeRoot(user, images) }

@@ -17,7 +17,7 @@ type Inspection struct {
 	Platform    string   `json:"platform"`
 	Transport   string   `json:"transport"` // that the server is told to speak
 	Command     []string `json:"command,omitempty"`
-	User        string   `json:"user"`
+	User        string   `json:"user"` // ids, or the image's own user as the image names it
 	ImageUser   string   `json:"image_user,omitempty"`
 	Directory   string   `json:"directory,omitempty"`
 	Ports       []string `json:"exposed_ports,omitempty"`
@@ -45,6 +45,7 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 		return Inspection{}, err
 	}
 	defer root.Close()
+	tellOverruled(cfg, opts)
 	img, err := Resolve(ctx, cfg, opts)
 	if err != nil {
 		return Inspection{}, err
@@ -54,7 +55,7 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 		Digest:    img.Digest.String(),
 		Platform:  img.Platform.String(),
 		Transport: string(cfg.Transport),
-		User:      serverUser(cfg, opts).String(),
+		User:      userText(img.Config.User, cfg, opts),
 		ImageUser: img.Config.User,
 		Ports:     img.Config.ExposedPorts,
 		Layers:    []Layer{},
@@ -73,6 +74,17 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 		in.Hint = "the image exposes no port: if its server speaks stdio only, MCP_TRANSPORT=stdio has the runner serve it over HTTP"
 	}
 	return in, nil
+}
+
+// userText names whom the server will run as: the image's own user as the image
+// does, because only its files tell the ids.
+func userText(imageUser string, cfg *config.Config, opts Options) string {
+	images, known := imagesUser(imageUser)
+	isRoot := known && images.UID == 0
+	if cfg.Mode == config.ModeRootfs && !cfg.UserGiven && opts.MayBecome && !isRoot {
+		return imageUser
+	}
+	return expectedUser(imageUser, cfg, opts).String()
 }
 
 // allowed is the selection of the configured mode, as package program asks for

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
@@ -46,7 +47,7 @@ func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.I
 
 // planLaunch decides what runs, out of the image's config and ours.
 func planLaunch(image *registry.ImageConfig, cfg *config.Config, opts Options, root *rootfs.Root) (launch.Plan, error) {
-	user := serverUser(cfg, opts)
+	user := expectedUser(image.User, cfg, opts)
 	home, err := lookupHome(root, user)
 	if err != nil {
 		opts.Log.Warn("Cannot read the user's home from /etc/passwd", "reason", err)
@@ -95,17 +96,53 @@ func settings(cfg *config.Config, user launch.User, home string) launch.Settings
 	}
 }
 
-// serverUser is whom the server runs as: RUNNER_USER if we can become it, else
-// whom we are.
+// expectedUser is whom the server will run as, as far as the image config tells.
+func expectedUser(imageUser string, cfg *config.Config, opts Options) launch.User {
+	images, known := imagesUser(imageUser)
+	if cfg.Mode != config.ModeRootfs || !known {
+		return serverUser(cfg, opts)
+	}
+	return wholeUser(images, cfg, opts)
+}
+
+// imagesUser is the User of an image config without the image's files: what a
+// name means is not known then, and the group is 0 unless it is a number.
+func imagesUser(spec string) (user launch.User, known bool) {
+	name, group, _ := strings.Cut(spec, ":")
+	if strings.Trim(group, "0123456789") != "" {
+		spec = name
+	}
+	account, err := launch.ResolveAccount(spec, nil, nil)
+	return account.User, err == nil || name == "root"
+}
+
+// wholeUser is whom a whole image runs as: RUNNER_USER, else the image's own user
+// if that is not root and we can become it, else the default user, else who we
+// are.
+func wholeUser(images launch.User, cfg *config.Config, opts Options) launch.User {
+	self := launch.User{UID: opts.UID, GID: opts.GID}
+	if !cfg.UserGiven && images.UID != 0 && (opts.MayBecome || images == self) {
+		return images
+	}
+	return serverUser(cfg, opts)
+}
+
+// serverUser is whom the server runs as that is not given the image's own user:
+// RUNNER_USER if we can become it, else whom we are.
 func serverUser(cfg *config.Config, opts Options) launch.User {
 	given, self := launch.User(cfg.User), launch.User{UID: opts.UID, GID: opts.GID}
 	if opts.UID == 0 || opts.MayBecome || given == self {
 		return given
 	}
-	if cfg.UserGiven {
-		opts.Log.Warn("RUNNER_USER is overruled: only root can become another user", "wanted", given.String(), "is", self.String())
-	}
 	return self
+}
+
+// tellOverruled says once a command that RUNNER_USER has no effect.
+func tellOverruled(cfg *config.Config, opts Options) {
+	user, given := serverUser(cfg, opts), launch.User(cfg.User)
+	if cfg.UserGiven && user != given {
+		opts.Log.Warn("RUNNER_USER is overruled: only root can become another user", "wanted", given.String(), "is", user.String())
+	}
 }
 
 // lookupHome returns the home directory of the user in the root's /etc/passwd,

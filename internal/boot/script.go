@@ -42,5 +42,6 @@ func planBelowRoot(image *registry.ImageConfig, cfg *config.Config, opts Options
 		return launch.Plan{}, err
 	}
 	defer root.Close()
+	tellOverruled(cfg, opts)
 	return planLaunch(image, cfg, opts, root)
 }

@@ -123,28 +123,23 @@ func (p Process) parse(image string, required ...string) (*config.Config, error)
 //nolint:gosec // the names are the operator's own
 func openFile(name string) (fs.File, error) { return os.Open(name) }
 
-// options are what boot needs to know of this process to look at an image.
-func (p Process) options() boot.Options {
-	return boot.Options{
-		UID:       uint32(os.Geteuid()), //nolint:gosec // ids of the kernel fit
-		GID:       uint32(os.Getegid()), //nolint:gosec // ids of the kernel fit
-		UserAgent: "fastmcp-runner/" + p.Version,
-	}
-}
-
-// optionsWithRights are what boot needs to know to lay one down. They raise the
-// rights that the program's file gives.
-func (p Process) optionsWithRights() (boot.Options, error) {
+// options are what boot needs to know of this process. They raise the rights that
+// the program's file gives.
+func (p Process) options() (boot.Options, error) {
 	may, err := handoff.Raise()
 	if err != nil {
 		return boot.Options{}, fmt.Errorf("cannot raise the capabilities of the runner's file: %w", err)
 	}
-	opts := p.options()
-	opts.MayChown, opts.MayBecome = may.Chown, may.Become
 	name := executable()
-	opts.Alone = strings.HasPrefix(name, aloneDir)
-	opts.Probe = []string{name, "version"}
-	return opts, nil
+	return boot.Options{
+		UID:       uint32(os.Geteuid()), //nolint:gosec // ids of the kernel fit
+		GID:       uint32(os.Getegid()), //nolint:gosec // ids of the kernel fit
+		MayChown:  may.Chown,
+		MayBecome: may.Become,
+		Alone:     strings.HasPrefix(name, aloneDir),
+		Probe:     []string{name, "version"},
+		UserAgent: "fastmcp-runner/" + p.Version,
+	}, nil
 }
 
 // aloneDir holds the program in the image whose root is otherwise empty.

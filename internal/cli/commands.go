@@ -31,7 +31,10 @@ instead. The script holds the values of MCP_ENV_ variables.`,
 
 // plan plans the launch of what the arguments name.
 func plan(cmd *cobra.Command, p Process, args []string) (launch.Plan, error) {
-	opts := p.options()
+	opts, err := p.options()
+	if err != nil {
+		return launch.Plan{}, err
+	}
 	if len(args) == 1 && args[0] == "-" {
 		cfg, err := p.parse("", "PORT")
 		if err != nil {

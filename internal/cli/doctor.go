@@ -37,7 +37,7 @@ image would start, and if not, why and what to set.`,
 		if err != nil {
 			return err
 		}
-		opts, err := p.optionsWithRights()
+		opts, err := p.options()
 		if err != nil {
 			return err
 		}

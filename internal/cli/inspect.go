@@ -55,7 +55,10 @@ func inspect(ctx context.Context, p Process, image string) (boot.Inspection, err
 	if err != nil {
 		return boot.Inspection{}, err
 	}
-	opts := p.options()
+	opts, err := p.options()
+	if err != nil {
+		return boot.Inspection{}, err
+	}
 	opts.Log = p.logger(cfg.Secrets()...)
 	tellWarnings(opts.Log, cfg)
 	return boot.Inspect(ctx, cfg, opts)
@@ -78,7 +81,7 @@ func printInspection(w io.Writer, in boot.Inspection) error {
 		return printf(t, "%s\t%s\n", name, value)
 	}
 	user := in.User
-	if in.ImageUser != "" {
+	if in.ImageUser != "" && in.ImageUser != user {
 		user += " (the image says " + in.ImageUser + ")"
 	}
 	err := errors.Join(

@@ -38,7 +38,7 @@ func pull(ctx context.Context, p Process, image string) error {
 	if err != nil {
 		return err
 	}
-	opts, err := p.optionsWithRights()
+	opts, err := p.options()
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func run(ctx context.Context, p Process, image string) error {
 
 // prepare runs the boot while its progress is shown.
 func prepare(ctx context.Context, p Process, cfg *config.Config, log *slog.Logger, progress *boot.Progress) (boot.Ready, error) {
-	opts, err := p.optionsWithRights()
+	opts, err := p.options()
 	if err != nil {
 		return boot.Ready{}, err
 	}

@@ -406,7 +406,7 @@ func TestNewWarns(t *testing.T) {
 		{
 			name: "trap 60: a low port for an ordinary user",
 			port: 80, uid: 1000,
-			want: "PORT is 80: on many hosts user 1000:1000 cannot listen below 1024",
+			want: "PORT is 80: on many hosts only root can listen below 1024",
 		},
 		{name: "a low port for root is fine", port: 80, uid: 0},
 		{

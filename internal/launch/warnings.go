@@ -16,7 +16,7 @@ func portWarnings(img Image, set Settings) []string {
 	}
 	var warnings []string
 	if set.Port < 1024 && set.User.UID != 0 {
-		warnings = append(warnings, fmt.Sprintf("PORT is %d: on many hosts user %s cannot listen below 1024", set.Port, set.User))
+		warnings = append(warnings, fmt.Sprintf("PORT is %d: on many hosts only root can listen below 1024", set.Port))
 	}
 	if len(img.ExposedPorts) > 0 && !slices.ContainsFunc(img.ExposedPorts, exposes(set.Port)) {
 		warnings = append(warnings, fmt.Sprintf("PORT is %d, but the image exposes %s: the server must listen where PORT says",
