@@ -36,10 +36,14 @@ func readAccountFile(root *rootfs.Root, name string) ([]byte, error) {
 
 // planWhole plans the launch of a whole image once its files are there: its
 // account files say who its user is. It also returns that user, and gives the
-// server its directories.
+// server its directories and a home.
 func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images launch.User, err error) {
 	image := imageOf(img.Config)
-	user, images, home, err := s.chooseUser(image.User)
+	user, images, homes, err := s.chooseUser(image.User)
+	if err != nil {
+		return plan, images, err
+	}
+	home, err := s.settleHome(homes, user, images)
 	if err != nil {
 		return plan, images, err
 	}
@@ -71,23 +75,20 @@ func (s *start) settle(img *registry.Image) error {
 const defaultDir = "/app"
 
 // chooseUser decides whom a whole image runs as, and returns the image's own user
-// too.
-func (s *start) chooseUser(imageUser string) (user, images launch.User, home string, err error) {
+// too, and where the chosen one may be at home.
+func (s *start) chooseUser(imageUser string) (user, images launch.User, homes []string, err error) {
 	passwd, group, err := readAccounts(s.layout.root)
 	if err != nil {
-		return user, images, "", err
+		return user, images, nil, err
 	}
 	account, err := launch.ResolveAccount(imageUser, passwd, group)
 	if err != nil && !s.cfg.UserGiven {
-		return user, images, "", err
+		return user, images, nil, err
 	}
 	user = wholeUser(account.User, s.cfg, s.opts)
 	s.opts.Log.Info("Chose the server's user", "user", user.String(), "image_user", account.User.String())
-	if user == account.User {
-		return user, account.User, account.Home, nil
-	}
-	home, _ = launch.LookupHome(passwd, user.UID)
-	return user, account.User, home, nil
+	own, _ := launch.LookupHome(passwd, user.UID)
+	return user, account.User, homesOf(user, own, account), nil
 }
 
 // wantsFakeRoot reports whether changes of owners and ids shall succeed without
@@ -114,24 +115,34 @@ func systemDirs() []string {
 // handOver gives the directories where a server keeps its files to its user,
 // if that is somebody else than the image counted on.
 func (s *start) handOver(plan launch.Plan, images launch.User) error {
-	if plan.User == images || !s.opts.MayChown {
-		return nil
-	}
-	dirs := []string{"app", "data"}
 	home, _ := plan.Lookup("HOME")
-	for _, dir := range []string{plan.Dir, home} {
+	return s.give(plan.User, images, append([]string{"app", "data"}, s.notSystems(plan.Dir, home)...))
+}
+
+// notSystems are those of the directories, relative to the root and free of
+// links, that are there, come from the image, and may be the server's.
+func (s *start) notSystems(dirs ...string) (others []string) {
+	for _, dir := range dirs {
 		found, err := s.layout.root.Resolve(dir)
 		if err != nil || !found.Info.IsDir() {
 			continue // there is nothing to give
 		}
 		p := strings.Trim(found.Path, "/")
 		if s.layout.wanted(p) && !slices.Contains(systemDirs(), p) {
-			dirs = append(dirs, p)
+			others = append(others, p)
 		}
 	}
-	err := extract.HandOver(s.layout.root, dirs, extract.Owner{UID: plan.User.UID, GID: plan.User.GID})
+	return others
+}
+
+// give gives directories to the user who stands in for the image's.
+func (s *start) give(user, images launch.User, dirs []string) error {
+	if user == images || !s.opts.MayChown {
+		return nil
+	}
+	err := extract.HandOver(s.layout.root, dirs, extract.Owner{UID: user.UID, GID: user.GID})
 	if err != nil {
-		return fmt.Errorf("cannot give the server's directories to user %s: %w", plan.User, err)
+		return fmt.Errorf("cannot give the server's directories to user %s: %w", user, err)
 	}
 	return nil
 }

@@ -86,3 +86,9 @@ func (r Room) Check() error { return r.check() }
 
 // Watch calls watch.
 func (r Room) Watch(ctx context.Context) (context.Context, func()) { return r.watch(ctx) }
+
+// SettleHome settles the home of a user who runs the server, for an image's
+// account.
+func (s Start) SettleHome(user launch.User, own string, images launch.Account) (string, error) {
+	return s.s.settleHome(homesOf(user, own, images), user, images.User)
+}
