@@ -141,7 +141,8 @@ func serverUser(cfg *config.Config, opts Options) launch.User {
 func tellOverruled(cfg *config.Config, opts Options) {
 	user, given := serverUser(cfg, opts), launch.User(cfg.User)
 	if cfg.UserGiven && user != given {
-		opts.Log.Warn("RUNNER_USER is overruled: only root can become another user", "wanted", given.String(), "is", user.String())
+		opts.Log.Warn("Check the configuration", "reason", "RUNNER_USER is overruled: only root can become another user",
+			"wanted", given.String(), "is", user.String())
 	}
 }
 

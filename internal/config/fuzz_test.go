@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -89,11 +90,13 @@ func checkServerEnv(t *testing.T, cfg *config.Config) {
 }
 
 // FuzzParseReference asserts that what is accepted means the same when it is
-// read again by its full name, and stays within the allowed characters.
+// read again by its full name, and stays within the allowed characters, and that
+// what an error says to write instead is accepted.
 func FuzzParseReference(f *testing.F) {
 	for _, seed := range []string{
 		"nginx", "org/repo", "localhost:5000/x", "[::1]:5000/x", "GHCR.io/a/b:V1", "x:tag@" + digest,
 		"https://me:token@ghcr.io/x", "docker://x", " x", "a//b", "x@sha256:", "[::1", "localhost:5000", "x:",
+		"file:///x", "a://b://c", "https://@/", "X:-", "docker://X/Y@z", "Ghcr.io/X:Y",
 	} {
 		f.Add(seed)
 	}
@@ -102,6 +105,12 @@ func FuzzParseReference(f *testing.F) {
 		if err != nil {
 			if ref != nil || warning != "" || strings.Contains(err.Error(), "\n") {
 				t.Errorf("ParseReference(%q) = %v, %q, %v", s, ref, warning, err)
+			}
+			if _, quoted, ok := strings.Cut(err.Error(), ": write "); ok {
+				suggested, err := strconv.Unquote(quoted)
+				if _, _, wrong := config.ParseReference(suggested); err != nil || wrong != nil {
+					t.Errorf("ParseReference(%q) says to write %s: %v, %v", s, quoted, err, wrong)
+				}
 			}
 			return
 		}

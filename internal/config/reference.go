@@ -62,11 +62,11 @@ func checkReference(s string) error {
 	if strings.TrimSpace(s) != s {
 		return errors.New("white space around the reference: remove it")
 	}
-	if _, rest, ok := strings.Cut(s, "://"); ok {
+	if scheme := strings.LastIndex(s, "://"); scheme >= 0 {
 		// A pasted URL may hold credentials before the host.
-		host, path, _ := strings.Cut(rest, "/")
+		host, path, _ := strings.Cut(s[scheme+len("://"):], "/")
 		host = host[strings.LastIndex(host, "@")+1:]
-		return fmt.Errorf("a reference has no scheme: write %q", strings.TrimSuffix(host+"/"+path, "/"))
+		return errors.New("a reference has no scheme" + suggest(strings.TrimSuffix(host+"/"+path, "/")))
 	}
 	rest := s
 	if strings.HasPrefix(s, "[") { // an IPv6 host; its address is checked below
@@ -78,6 +78,14 @@ func checkReference(s string) error {
 		}
 	}
 	return nil
+}
+
+// suggest ends an error with what to write instead, if that is a reference.
+func suggest(s string) string {
+	if _, _, err := ParseReference(s); err != nil {
+		return ""
+	}
+	return fmt.Sprintf(": write %q", s)
 }
 
 func isReferenceRune(r rune) bool {
@@ -134,7 +142,7 @@ func (r referenceParts) check() error {
 	}
 	if lower := strings.ToLower(r.repository); lower != r.repository && repositoryGrammar.MatchString(lower) {
 		r.repository = lower
-		return fmt.Errorf("a repository has no upper-case letters: write %q", r)
+		return errors.New("a repository has no upper-case letters" + suggest(r.String()))
 	}
 	if !repositoryGrammar.MatchString(r.repository) {
 		return fmt.Errorf("%q is not a repository, such as acme/mcp", r.repository)
