@@ -33,6 +33,25 @@ func TestACrashAnswersAllThatIsOpen(t *testing.T) {
 	}
 }
 
+func TestALineWithoutEndFailsTheCallsThatAreOpen(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(opts *bridge.Options) { opts.MaxLine = 100_000 })
+	c := h.begin(t, "2025-11-25")
+	const why = `"error":{"code":-32603,"message":"the answer of the server is lost: a line of more than 100000 bytes"}}`
+	for _, id := range []string{"1", "2"} { // they share a line, and each makes it too long
+		if got := c.wants(http.StatusOK, call(id, "ramble", `{"bytes":150000}`)); got.body != `{"jsonrpc":"2.0","id":`+id+`,`+why {
+			t.Errorf("got %s", got.body)
+		}
+	}
+	c.wants(http.StatusAccepted, `{"jsonrpc":"2.0","method":"breathe"}`)
+	if got := c.wants(http.StatusOK, call("3", "echo", `{"well":1}`)); got.body != `{"jsonrpc":"2.0","id":3,"result":{"well":1}}` {
+		t.Errorf("after the line: %s", got.body)
+	}
+	if n := strings.Count(h.log.String(), "The server wrote a message that is too long"); n != 1 {
+		t.Errorf("the log says it %d times", n)
+	}
+}
+
 func TestAServerThatDoesNotStartIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

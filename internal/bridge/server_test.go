@@ -67,6 +67,8 @@ func serve(what string) int {
 //	      stands for what it was told by initialize, and $NOTE for the note in
 //	      the parameters of the last request before this one that had one
 //	heard answers with how many responses it has got
+//	ramble writes as many bytes as the parameters say, without a line break,
+//	      which the notification "breathe" gives
 //	die   ends with an exit code
 func servePuppet() int {
 	in := bufio.NewReader(os.Stdin)
@@ -109,6 +111,12 @@ func servePuppet() int {
 			write(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"error":{"code":-32002,"message":"no such resource"}}`)
 		case "heard":
 			answer(m.ID, fmt.Sprintf(`{"heard":%d}`, heard))
+		case "ramble":
+			var n struct{ Bytes int }
+			must(json.Unmarshal(m.Params, &n))
+			unended(strings.Repeat("x", n.Bytes))
+		case "breathe":
+			unended("\n")
 		case "die":
 			fmt.Fprintln(os.Stderr, "dying as told")
 			return 7
@@ -235,4 +243,10 @@ func serveBusy(dir string, limit int) int {
 	}
 	must(os.Remove(mark))
 	return serveEcho()
+}
+
+// unended writes to standard output what is no whole line.
+func unended(text string) {
+	_, err := os.Stdout.WriteString(text)
+	must(err)
 }

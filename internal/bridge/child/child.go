@@ -39,9 +39,10 @@ type Options struct {
 	// Receive gets the messages of the child in their order, one at a time,
 	// and nothing after Done. The child waits as long as it does not return.
 	Receive func(jsonrpc.Message)
-	// Lost is told, between calls of Receive, that a message was dropped
-	// because it is longer than MaxLine. The key is that of the message's id
-	// (jsonrpc.Message.Key); empty if it is not known.
+	// Lost is told, between calls of Receive, that a message is dropped
+	// because it is longer than MaxLine, as soon as that is clear, and again
+	// for each MaxLine of bytes that follow. The key is that of the message's
+	// id (jsonrpc.Message.Key); empty if it is not known.
 	Lost func(key string, err error)
 	// MaxLine bounds a message of the child; zero means jsonrpc.MaxLine.
 	MaxLine int

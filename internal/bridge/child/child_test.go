@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -144,6 +145,28 @@ func TestAMessageThatIsTooLongIsLostAlone(t *testing.T) {
 	if got := <-f.lost; got != "7: a line of more than 100000 bytes" {
 		t.Errorf("lost: %q", got)
 	}
+}
+
+// Without t.Parallel, since it is about the memory of this process.
+func TestALineWithoutEndLeavesNoMemoryBehind(t *testing.T) { //nolint:paralleltest // see above
+	before := held()
+	f := start(t, func(opts *child.Options) { opts.Receive = func(jsonrpc.Message) {} }, "ramble")
+	if got, want := <-f.lost, fmt.Sprintf(": a line of more than %d bytes", jsonrpc.MaxLine); got != want {
+		t.Errorf("lost: %q, want %q", got, want)
+	}
+	if grown := held() - before; grown > 4<<20 {
+		t.Errorf("%d bytes are held after a line of more than %d", grown, jsonrpc.MaxLine)
+	}
+	if n := strings.Count(f.log.String(), "too long"); n != 1 {
+		t.Errorf("the log says it %d times", n)
+	}
+}
+
+// held is how much memory the Go runtime has of the system.
+func held() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Sys - m.HeapReleased)
 }
 
 func TestTheEndTellsHowAndWhy(t *testing.T) {

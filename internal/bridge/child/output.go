@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -29,8 +30,7 @@ func (p *Process) readMessages() {
 		tooLong, isTooLong := errors.AsType[*jsonrpc.TooLongError](err)
 		switch {
 		case isTooLong:
-			p.opts.Log.Warn("The server wrote a message that is too long, it is dropped", "pid", p.pid, "limit", tooLong.Limit)
-			p.opts.Lost(tooLong.Key(), err)
+			p.drop(tooLong)
 			continue
 		case err != nil:
 			p.logEnd("standard output", err)
@@ -49,6 +49,16 @@ func (p *Process) readMessages() {
 	}
 }
 
+// drop gives up a line that is too long, perhaps without end, and the memory
+// that it took: the next collection of garbage may be minutes away.
+func (p *Process) drop(tooLong *jsonrpc.TooLongError) {
+	if tooLong.Head != nil {
+		p.opts.Log.Warn("The server wrote a message that is too long, it is dropped", "pid", p.pid, "limit", tooLong.Limit)
+		debug.FreeOSMemory()
+	}
+	p.opts.Lost(tooLong.Key(), tooLong)
+}
+
 // readWords logs what the child writes to standard error.
 func (p *Process) readWords() {
 	var rate limiter
@@ -57,7 +67,7 @@ func (p *Process) readWords() {
 		tooLong, isTooLong := errors.AsType[*jsonrpc.TooLongError](err)
 		switch {
 		case isTooLong:
-			line = tooLong.Head
+			line = tooLong.Head // nil if that was logged
 		case err != nil:
 			p.logEnd("standard error", err)
 			return

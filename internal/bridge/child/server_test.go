@@ -58,6 +58,10 @@ func serve(what string, args []string) int {
 		say(`{"jsonrpc":"2.0","id":7,"result":"` + strings.Repeat("x", n) + `"}`)
 		say(`{"jsonrpc":"2.0","method":"after"}`)
 		return 0
+	case "ramble": // writes without an end of the line until it is killed
+		for part := strings.Repeat("x", 1<<20); ; {
+			write(part)
+		}
 	case "deaf": // ignores the end of its input, and a request to end
 		signal.Ignore(syscall.SIGTERM)
 		say(`{"jsonrpc":"2.0","method":"ready"}`)

@@ -16,12 +16,13 @@ const MaxLine = 64 << 20
 // wait.
 const readBuffer = 16 << 10
 
-// TooLongError says that a line was longer than the limit. The line is gone;
-// the next one can be read.
+// TooLongError says that a line is longer than the limit. It comes as soon as
+// that is clear, and again each time that as much has followed, since the line
+// may never end. Nothing of the line is read; the next one can be.
 type TooLongError struct {
-	// Limit is the longest line that is taken.
+	// Limit is the longest line that is taken, in bytes.
 	Limit int
-	// Head is how the line began.
+	// Head is how the line began, at most 4 KiB; nil if it was told before.
 	Head []byte
 }
 
@@ -47,6 +48,8 @@ func (e *TooLongError) Key() string {
 type Reader struct {
 	src *bufio.Reader
 	max int
+	// skipping says that the rest of a line that is too long comes next.
+	skipping bool
 }
 
 // NewReader returns a Reader that takes lines of up to limit bytes.
@@ -55,14 +58,21 @@ func NewReader(src io.Reader, limit int) *Reader {
 }
 
 // Line returns the next line without its end, in memory of its own. At the
-// end of the stream a line that was begun is a line.
+// end of the stream a line that was begun is a line. The error is a
+// *TooLongError, io.EOF, or what reading has led to.
 func (r *Reader) Line() ([]byte, error) {
+	if r.skipping {
+		if err := r.skip(); err != nil {
+			return nil, err
+		}
+	}
 	var line []byte
 	for {
 		part, err := r.src.ReadSlice('\n')
 		part = bytes.TrimSuffix(part, []byte("\n"))
 		if len(line)+len(part) > r.max {
-			return nil, r.discard(append(line, part[:min(len(part), headBytes)]...), err)
+			r.skipping = errors.Is(err, bufio.ErrBufferFull)
+			return nil, r.tooLong(append(line, part[:min(len(part), headBytes)]...))
 		}
 		if len(line) > 0 && cap(line)-len(line) < len(part) {
 			// Twice as much, since append gives less to what is long.
@@ -84,14 +94,22 @@ func (r *Reader) Line() ([]byte, error) {
 // headBytes is how much of a line that is too long is kept.
 const headBytes = 4 << 10
 
-// discard reads to the end of the line.
-func (r *Reader) discard(line []byte, err error) error {
-	tooLong := &TooLongError{Limit: r.max, Head: append([]byte(nil), line[:min(len(line), headBytes)]...)}
-	for errors.Is(err, bufio.ErrBufferFull) {
-		_, err = r.src.ReadSlice('\n')
+// tooLong returns the error about a line that began so.
+func (r *Reader) tooLong(line []byte) error {
+	return &TooLongError{Limit: r.max, Head: bytes.Clone(line[:min(len(line), headBytes)])}
+}
+
+// skip reads to the end of a line, or as much of it as a line may have.
+func (r *Reader) skip() error {
+	for skipped := 0; ; {
+		part, err := r.src.ReadSlice('\n')
+		skipped += len(part)
+		switch {
+		case !errors.Is(err, bufio.ErrBufferFull):
+			r.skipping = false
+			return err
+		case skipped > r.max:
+			return &TooLongError{Limit: r.max}
+		}
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	return tooLong
 }

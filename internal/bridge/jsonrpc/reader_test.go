@@ -49,6 +49,7 @@ func TestReaderReadsLines(t *testing.T) {
 		{"the id of a line that is too long", `{"jsonrpc":"2.0","id":7,"result":"` + long + "\"}\nb\n", []string{"<7>", "b"}},
 		{"an id behind what is too long", `{"result":"` + long + "\",\"id\":7}\nb\n", []string{"<>", "b"}},
 		{"too long up to the end of the stream", "a\n" + long + long, []string{"a", "<>"}},
+		{"a line of many times the limit is told as often", strings.Repeat(long, 3) + "\nb\n", []string{"<>", "<>", "b"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -77,6 +78,29 @@ func TestALineMayHave64MiB(t *testing.T) {
 	}
 	if line, err := r.Line(); err != nil || string(line) != "last" {
 		t.Errorf("the next line: %.10q, %v", line, err)
+	}
+}
+
+func TestALineIsTooLongBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	src, server := io.Pipe()
+	go func() {
+		for { // the line does not end
+			if _, err := server.Write([]byte("xxx")); err != nil {
+				return
+			}
+		}
+	}()
+	r := jsonrpc.NewReader(src, 100)
+	for i := range 3 {
+		_, err := r.Line()
+		tooLong, ok := errors.AsType[*jsonrpc.TooLongError](err)
+		if !ok || tooLong.Limit != 100 || (tooLong.Head == nil) != (i > 0) {
+			t.Errorf("error %d: %+v, want that the line is too long", i, err)
+		}
+	}
+	if err := src.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
