@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
@@ -35,7 +36,7 @@ type Process struct {
 func Main(p Process) int {
 	ctx, stop := untilSignal(context.Background()) // before Disown, which catches what is ignored
 	defer stop()
-	if err := handoff.Disown(); err != nil {
+	if err := handoff.Disown(p.restart); err != nil {
 		p.print(err)
 		return exitCode(err)
 	}
@@ -57,6 +58,13 @@ func Main(p Process) int {
 	err = explain(ctx, err)
 	p.print(err)
 	return exitCode(err)
+}
+
+// restart executes this program anew, as it was started. It returns only an
+// error.
+func (p Process) restart() error {
+	args := append([]string{os.Args[0]}, p.Args...)
+	return unix.Exec(executable(), args, p.Environ) //nolint:forbidigo // the same program begins again
 }
 
 func newCommand(p Process) *cobra.Command {

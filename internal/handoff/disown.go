@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +18,13 @@ import (
 // to be passed on is named then, by Options.Keep or as a file of the child.
 //
 // For this process itself nothing changes: it goes on reading from descriptors,
-// and a signal that it was to ignore has no effect.
-func Disown() error {
+// and a signal that it was to ignore has no effect. But where signals are held
+// back, restart is called, which is to execute the program anew: the Go runtime
+// gives every child the mask that its process was started with.
+func Disown(restart func() error) error {
+	if err := releaseBlocked(restart); err != nil {
+		return fmt.Errorf("cannot release the signals that are held back: %w", err)
+	}
 	if err := closeAllOnExec(); err != nil {
 		return fmt.Errorf("cannot close what the runner inherited: %w", err)
 	}
@@ -26,6 +32,17 @@ func Disown() error {
 		return fmt.Errorf("cannot reset the signals that are ignored: %w", err)
 	}
 	return nil
+}
+
+func releaseBlocked(restart func() error) error {
+	// A mask is a thread's; execve(2) goes on with that of the one that calls it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var none, blocked unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, &blocked); err != nil || blocked == none {
+		return err
+	}
+	return restart()
 }
 
 // lastSignal is the highest number of a signal on amd64 and arm64.

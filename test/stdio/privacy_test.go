@@ -89,7 +89,7 @@ func TestTheServerInheritsNothingOfWhoStartedTheRunner(t *testing.T) {
 	} {
 		t.Run("trap 59: "+tt.name, func(t *testing.T) {
 			t.Parallel()
-			const script = `exec 9</dev/null && trap "" HUP INT && exec "$@"`
+			const script = `exec 9</dev/null && trap "" HUP INT && exec env --block-signal=USR1 "$@"`
 			args := append([]string{"-c", script, "sh", runnerProgram.Path(t)}, tt.args...)
 			r := &runner{t: t, Process: careless.Start(t, program.FreePort(t), args, tt.environ...)}
 			r.awaitReady()
@@ -101,6 +101,9 @@ func TestTheServerInheritsNothingOfWhoStartedTheRunner(t *testing.T) {
 			}
 			if ignored := got.Status["SigIgn"]; ignored != "0000000000000000" {
 				t.Errorf("the server ignores the signals %s", ignored)
+			}
+			if blocked := got.Status["SigBlk"]; blocked != "0000000000000000" {
+				t.Errorf("the server holds back the signals %s", blocked)
 			}
 			if held, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/9", r.PID())); len(tt.args) > 0 && held != "/dev/null" {
 				t.Errorf("the runner itself had nothing to pass on: %q, %v", held, err)
