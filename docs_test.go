@@ -64,6 +64,7 @@ func fromElsewhere() []string {
 	return []string{
 		"dial tcp", "lookup", "on", "no such host", "connect", "connection refused",
 		"http", "server gave HTTP response to HTTPS client", "tls", "failed to verify certificate", "x509", "certificate signed by unknown authority",
+		"certificate has expired or is not yet valid",
 		"write", "no space left on device", "read-only file system", "permission denied",
 		"operation not permitted", "Not Found", "Service Unavailable", "SIGTERM",
 	}

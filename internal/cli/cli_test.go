@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -42,7 +43,8 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs the program as its users do. A script has the variables
 // REGISTRY (a registry of its own, because scripts run at once and push under
-// the same names) and ROOT (an empty directory that plays the container's root),
+// the same names), SITE (a web site, which is no registry but for what is "busy")
+// and ROOT (an empty directory that plays the container's root),
 // the command "exits", and "image NAME DIR", which pushes an image of the files
 // in DIR/root with the config DIR/config.json. Its /app/show prints how it was
 // started.
@@ -55,8 +57,11 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 			env.Defer(server.Close)
+			site := httptest.NewServer(http.HandlerFunc(serveSite))
+			env.Defer(site.Close)
 			root := filepath.Join(env.WorkDir, "ROOT")
-			env.Vars = append(env.Vars, "REGISTRY="+strings.TrimPrefix(server.URL, "http://"), "ROOT="+root)
+			env.Vars = append(env.Vars, "REGISTRY="+strings.TrimPrefix(server.URL, "http://"),
+				"SITE="+strings.TrimPrefix(site.URL, "http://"), "ROOT="+root)
 			return makeRoot(root)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -69,6 +74,16 @@ func TestScripts(t *testing.T) {
 			"exits": exits,
 		},
 	})
+}
+
+// serveSite answers with a page, or that it is busy and may be asked again at once.
+func serveSite(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/v2/busy/") {
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "<!DOCTYPE html><title>Welcome</title>")
 }
 
 // condition knows "root".

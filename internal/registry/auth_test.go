@@ -330,7 +330,7 @@ func TestTokenServerAnswers(t *testing.T) {
 		want   string
 	}{
 		{"no token", giving(`{}`), "the token server auth.example.com gives no token"},
-		{"no JSON", giving(`<html>`), "the token server auth.example.com gives no token"},
+		{"no JSON", giving(`token`), "the token server auth.example.com gives no token"},
 		{"too much", giving(strings.Repeat(" ", registry.MaxTokenBytes+1)), "the answer is larger than 1048576 bytes"},
 		{"trap 47: a redirect, which is not followed with credentials", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example.com/", http.StatusFound)

@@ -337,6 +337,15 @@ func TestGivingUp(t *testing.T) {
 			"10007 of 16000 bytes had come",
 		},
 		{
+			"a web page in place of the blob is no fault of the link",
+			func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+				w.Header().Set("Content-Type", "text/html")
+				_, _ = io.WriteString(w, "<html>blocked</html>")
+				return true
+			},
+			"cannot fetch the blob: ghcr.io answers with a web page; 0 of 16000 bytes had come",
+		},
+		{
 			"trap 46: a server that only stalls is given up after five times the patience",
 			func(w http.ResponseWriter, r *http.Request, _ int) bool {
 				stall(w, r)

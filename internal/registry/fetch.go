@@ -70,6 +70,9 @@ func (s *session) fetch(ctx context.Context, from *url.URL, header http.Header, 
 			return found{}, s.failure(resp, object)
 		}
 		body, err := readAll(resp.Body, limit)
+		if err == nil && isPage(resp.Header, body) {
+			err = pageError(resp.Request.URL.Host)
+		}
 		return found{body: body, contentType: resp.Header.Get("Content-Type")}, err
 	})
 }

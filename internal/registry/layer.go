@@ -118,6 +118,9 @@ func (l Layer) skip(resp *http.Response, offset int64) (io.ReadCloser, error) {
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != l.Size {
 		defer discard(resp.Body)
+		if mediaTypeOf(resp.Header.Get("Content-Type")) == "text/html" {
+			return nil, pageError(resp.Request.URL.Host)
+		}
 		return nil, fmt.Errorf("%s sends %d bytes, where the manifest says %d", resp.Request.URL.Host, resp.ContentLength, l.Size)
 	}
 	if _, err := io.CopyN(io.Discard, resp.Body, offset); err != nil {

@@ -80,11 +80,17 @@ func (n *network) serve(t *testing.T, address string, h http.Handler) {
 // other protocols are given.
 func (n *network) serveTLS(t *testing.T, address string, h http.Handler, protocols ...string) {
 	t.Helper()
+	n.serveTLSWith(t, address, forever(&x509.Certificate{}), h, protocols...)
+}
+
+// serveTLSWith does so with a certificate made of a template.
+func (n *network) serveTLSWith(t *testing.T, address string, template *x509.Certificate, h http.Handler, protocols ...string) {
+	t.Helper()
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{testCA().issue(t, host)}, NextProtos: protocols}
+	config := &tls.Config{Certificates: []tls.Certificate{testCA().issue(t, host, template)}, NextProtos: protocols}
 	serveOn(t, tls.NewListener(n.listen(t, address), config), h)
 }
 
@@ -178,16 +184,14 @@ func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-func (a *authority) issue(t *testing.T, host string) tls.Certificate {
+func (a *authority) issue(t *testing.T, host string, template *x509.Certificate) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := forever(&x509.Certificate{
-		SerialNumber: big.NewInt(2),
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	})
+	template.SerialNumber = big.NewInt(2)
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	if ip := net.ParseIP(host); ip != nil {
 		template.IPAddresses = []net.IP{ip}
 	} else {

@@ -17,8 +17,9 @@ const (
 	// maxAttempts is how often a thing is tried without progress.
 	maxAttempts = 5
 	// maxFirstDials is how often a host that has never answered may refuse the
-	// connection: more likely than that it is about to start is a slip in its
-	// name or port, which should show in seconds.
+	// connection, and a name may be unknown: more likely than that the host or
+	// this container's resolver is about to start is a slip in a name or port,
+	// which should show in seconds.
 	maxFirstDials = 4
 	// delayGrowth is by how much each pause is longer than the one before.
 	delayGrowth = 4
@@ -69,7 +70,7 @@ func (p *patience) wait(ctx context.Context, err error) error {
 
 // attempts is how often a thing that fails with err is tried.
 func (p *patience) attempts(err error) int {
-	if p.stranger && errors.Is(err, syscall.ECONNREFUSED) {
+	if isUnknownName(err) || p.stranger && errors.Is(err, syscall.ECONNREFUSED) {
 		return maxFirstDials
 	}
 	return maxAttempts
@@ -147,7 +148,7 @@ func (e *statusError) temporary() bool {
 }
 
 // permanentLinkFault reports whether a connection cannot come about as long as
-// nobody changes a name, a certificate or a setting.
+// nobody changes a certificate or a setting.
 func permanentLinkFault(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
@@ -155,8 +156,14 @@ func permanentLinkFault(err error) bool {
 	if _, ok := errors.AsType[tls.AlertError](err); ok {
 		return true
 	}
+	return isNoTLS(err)
+}
+
+// isUnknownName reports whether a resolver said that there is no such name. One
+// that is not up yet says so too.
+func isUnknownName(err error) bool {
 	dns, ok := errors.AsType[*net.DNSError](err)
-	return isNoTLS(err) || ok && dns.IsNotFound
+	return ok && dns.IsNotFound
 }
 
 // isNoTLS reports whether a host answered a TLS handshake with something else.

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -61,6 +62,11 @@ func TestBusyRegistry(t *testing.T) {
 			`try again after 2000-01-01T00:00:50Z (given up after 5 attempts in 40s)`, "",
 		},
 		{"a server error is retried", 502, func() string { return "" }, 1, 250 * time.Millisecond, 320 * time.Millisecond, "", ""},
+		{
+			"a server error that stays is the registry's own trouble",
+			503, func() string { return "1" }, 99, 4 * time.Second, 4 * time.Second,
+			"(given up after 5 attempts in 4s)", "start again later, or tell its operator",
+		},
 		{"another answer is not", 418, func() string { return "" }, 1, 0, 0, "418 I'm a teapot", ""},
 	}
 	for _, tt := range tests {
@@ -159,7 +165,7 @@ func TestUnreachableRegistry(t *testing.T) {
 			}
 		})
 	})
-	t.Run("a name that does not exist is not tried again", func(t *testing.T) {
+	t.Run("a name that nobody knows is tried again for seconds, then an error that says so", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			unknown := &net.DNSError{Err: "no such host", Name: "gchr.io", IsNotFound: true}
@@ -170,12 +176,47 @@ func TestUnreachableRegistry(t *testing.T) {
 			t.Cleanup(c.Close)
 			start := time.Now()
 			_, err = c.Resolve(t.Context(), parse(t, "gchr.io/acme/mcp"), amd64)
-			wantError(t, err, "cannot resolve gchr.io/acme/mcp: gchr.io: lookup gchr.io: no such host", "")
-			if took := time.Since(start); took != 0 {
+			wantError(t, err, "cannot resolve gchr.io/acme/mcp: gchr.io: lookup gchr.io: no such host (given up after 4 attempts in ",
+				`check the name "gchr.io"; if it is right, this container's resolver (/etc/resolv.conf) does not know it`)
+			if took := time.Since(start); took < 5*time.Second || took > 7*time.Second {
 				t.Errorf("it took %s", took)
 			}
 		})
 	})
+	t.Run("a resolver that is late at boot ends no start", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n, f := newNetwork(), newFake()
+			f.keep(t, "latest", newImage(t, amd64, "layer"))
+			n.serveTLS(t, "ghcr.io:443", f)
+			up := time.Now().Add(5 * time.Second)
+			mustResolve(t, newClient(t, n, registry.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				if time.Now().Before(up) {
+					return nil, &net.DNSError{Err: "no such host", Name: "ghcr.io", IsNotFound: true}
+				}
+				return n.dial(ctx, network, address)
+			}}), "ghcr.io/acme/mcp")
+		})
+	})
+	for name, valid := range map[string][2]string{ // It is 2000-01-01 in a bubble.
+		"an expired certificate":    {"1995-01-01T00:00:00Z", "1999-12-31T00:00:00Z"},
+		"one that is not yet valid": {"2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"},
+	} {
+		t.Run(name+" names the clock", func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := newNetwork()
+				n.serveTLSWith(t, "ghcr.io:443", &x509.Certificate{NotBefore: date(t, valid[0]), NotAfter: date(t, valid[1])}, newFake())
+				start := time.Now()
+				_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
+				wantError(t, err, "cannot resolve ghcr.io/acme/mcp: ghcr.io: tls: failed to verify certificate: x509: certificate has expired or is not yet valid",
+					"this machine's clock says 2000-01-01T00:00:00Z, and the certificate is valid from "+valid[0]+" to "+valid[1]+":")
+				if took := time.Since(start); took != 0 {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
 	t.Run("trap 58: a pause ends at once when the context does", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -237,4 +278,69 @@ func TestUnreachableRegistry(t *testing.T) {
 			}
 		})
 	})
+}
+
+func date(t *testing.T, s string) time.Time {
+	t.Helper()
+	d, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestWebPages: who answers with a web page is no registry.
+func TestWebPages(t *testing.T) {
+	t.Parallel()
+	const hint, html = "no registry answers with a web page: check the host in IMAGE", "text/html; charset=utf-8"
+	isToken := func(r *http.Request) bool { return r.Host == "auth.example.com" }
+	isManifest := func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }
+	everything := func(*http.Request) bool { return true }
+	tests := []struct {
+		name        string
+		where       func(*http.Request) bool
+		status      int
+		contentType string
+		body        string
+		want, hint  string
+	}{
+		{"in place of everything", everything, 200, html, "<!DOCTYPE html><p>Welcome", "cannot resolve ghcr.io/acme/mcp: ghcr.io answers with a web page", hint},
+		{"with nothing but the manifest missing", isManifest, 404, html, "\n<html>", "no such tag (the registry says 404 Not Found)", hint},
+		{"of a proxy that forbids", isManifest, 403, html, "<html>", "access denied (the registry says 403 Forbidden)", hint},
+		{"in place of a config", isBlob, 200, html, "\ufeff<html>", "ghcr.io answers with a web page", hint},
+		{"in place of a token", isToken, 200, html, "<html>", "the token server auth.example.com answers with a web page", hint},
+		{"of a gateway in trouble", isManifest, 502, html, "<html>", "502 Bad Gateway) (given up after 5 attempts", "start again later"},
+		{"before a password is given", isManifest, 401, html, "<html>", "access denied", "private images need"},
+		{"of another type is unreadable", isManifest, 200, "text/plain", "<html>", "the manifest is unreadable", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, f := newNetwork(), newFake()
+				f.keep(t, "latest", newImage(t, amd64, "layer"))
+				page := func(w http.ResponseWriter, r *http.Request) bool {
+					if !tt.where(r) {
+						return false
+					}
+					w.Header().Set("Content-Type", tt.contentType)
+					w.WriteHeader(tt.status)
+					_, _ = io.WriteString(w, tt.body)
+					return true
+				}
+				authorized := requireBearer(bearer, is("good"))
+				f.hook = func(w http.ResponseWriter, r *http.Request) bool { return page(w, r) || authorized(w, r) }
+				server := &tokens{}
+				server.answer = func(w http.ResponseWriter, r *http.Request) {
+					if !page(w, r) {
+						giving(`{"token":"good"}`)(w, r)
+					}
+				}
+				n.serveTLS(t, "ghcr.io:443", f)
+				n.serveTLS(t, "auth.example.com:443", server)
+				_, err := newClient(t, n, registry.Options{}).Resolve(t.Context(), parse(t, "ghcr.io/acme/mcp"), amd64)
+				wantError(t, err, tt.want, tt.hint)
+			})
+		})
+	}
 }

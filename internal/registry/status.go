@@ -26,6 +26,8 @@ type statusError struct {
 	code       int
 	// reason and message are the registry's own, such as MANIFEST_UNKNOWN.
 	reason, message string
+	// page: the answer is a web page.
+	page bool
 	// retryAt is when the registry wants to be asked again; zero: not said.
 	retryAt time.Time
 }
@@ -37,6 +39,7 @@ func newStatusError(resp *http.Response, object, who string) *statusError {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	if err == nil { // A body that breaks explains nothing; the status stands.
 		e.reason, e.message = diagnose(body)
+		e.page = isPage(resp.Header, body)
 	}
 	return e
 }

@@ -93,6 +93,9 @@ func (s *session) token(ctx context.Context, req *http.Request) (token, error) {
 	if err != nil {
 		return token{}, err
 	}
+	if isPage(resp.Header, body) {
+		return token{}, pageError("the token server " + req.URL.Host)
+	}
 	var t token
 	if json.Unmarshal(body, &t) != nil || t.bearer() == "" {
 		return token{}, fmt.Errorf("the token server %s gives no token", req.URL.Host)
