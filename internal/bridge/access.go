@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
+	"github.com/drengskapur/fastmcp-runner/internal/origins"
 )
 
 // guard lets nobody in who does not belong.
 type guard struct {
-	origins Origins
+	origins origins.Allowed
 	token   [sha256.Size]byte // a hash, so that comparing takes the same time for any length
 	open    bool              // no token is needed
 	refused func(header, value string)

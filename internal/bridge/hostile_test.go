@@ -88,36 +88,6 @@ func TestOddEventIDsAreRefused(t *testing.T) {
 	c.with("Last-Event-Id", "p2.1").stream(http.MethodGet, "").wants("")
 }
 
-func TestHostsAndOriginsThatLookLikeOthers(t *testing.T) {
-	t.Parallel()
-	o, err := bridge.OriginsFrom([]string{"SPACE_HOST=acme-mcp.hf.space", "K_SERVICE=mcp"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for host, want := range map[string]bool{
-		"localhost": true, "LOCALHOST:80": true, "localhost.": true, "localhost.:80": true, "[::1]": true, "[::1]:80": true, "::1": true,
-		"127.0.0.1.": true, "[::ffff:127.0.0.1]:80": true, "[fe80::1%25eth0]:80": true, "acme-mcp.hf.space.:443": true,
-		"": false, ".": false, "localhost..": false, "xlocalhost": false, "localhost.evil.com": false, "evil.com:80@localhost": false, "2130706433": false,
-		"0x7f.1": false, "127.1": false, "127.0.0.1.evil.com": false, "evil.com#.localhost": true, // which no browser sends
-		"acme-mcp.hf.space.evil.com": false, "xacme-mcp.hf.space": false, "mcp-1.run.app.evil.com": false, "evil-mcp-1.run.app": false, "acme-mcp。hf。space": false,
-	} {
-		if got := o.AllowsHost(host); got != want {
-			t.Errorf("Host %q is allowed: %t, want %t", host, got, want)
-		}
-	}
-	for origin, want := range map[string]bool{
-		"http://localhost": true, "http://LOCALHOST:1": true, "https://[::1]:8443": true, "http://127.0.0.2": true,
-		"null": false, "": false, "localhost": false, "//localhost": false, "http://": false, "http://10.0.0.1": false,
-		"http://localhost@evil.com": false, "http://localhost:80@evil.com": false, "http://evil.com#localhost": false, "http://evil.com/localhost": false,
-		"http://evil.com\\@localhost": false, "javascript://localhost": false, "http://acme-mcp.hf.space": false, "http://localhost, http://evil.com": false,
-		"http://localhost.evil.com": false, "http://[::1].evil.com": false, "https://mcp-1.run.app.evil.com": false,
-	} {
-		if got := o.AllowsOrigin(origin); got != want {
-			t.Errorf("Origin %q is allowed: %t, want %t", origin, got, want)
-		}
-	}
-}
-
 // A page of elsewhere can make a browser ask for an image, for which it sends
 // no Origin. It must not start servers.
 func TestPagesOfElsewhereStartNoServers(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
+	"github.com/drengskapur/fastmcp-runner/internal/origins"
 )
 
 // SSEMode says whether the HTTP+SSE transport of 2024-11-05 is served.
@@ -33,7 +34,7 @@ type Options struct {
 	// for none.
 	Token string
 	// Origins say under which names clients may come, and from which pages.
-	Origins Origins
+	Origins origins.Allowed
 	// SessionKey signs the ids of sessions, so that they survive a restart;
 	// empty lets them end with the bridge.
 	SessionKey []byte

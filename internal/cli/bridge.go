@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/child"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/front"
 )
 
@@ -30,15 +31,12 @@ MCP_ENV_NAME as NAME.`,
 
 // serveLocal serves a command of this machine.
 func serveLocal(ctx context.Context, p Process, command []string) error {
-	cfg, err := p.parse("", "PORT")
+	cfg, err := p.parseFor(config.Command, "", "PORT")
 	if err != nil {
 		return err
 	}
 	cfg.Image = nil // IMAGE is not what is served
-	svc, err := newService(ctx, p, cfg)
-	if err != nil {
-		return err
-	}
+	svc := newService(ctx, p, cfg)
 	program, err := exec.LookPath(command[0])
 	if err == nil {
 		program, err = filepath.Abs(program)

@@ -114,11 +114,15 @@ by RUNNER_CMD.`,
 // variables in required. An image named on the command line goes before IMAGE,
 // with a warning if the two differ.
 func (p Process) parse(image string, required ...string) (*config.Config, error) {
+	return p.parseFor(config.Image, image, required...)
+}
+
+func (p Process) parseFor(serves config.Served, image string, required ...string) (*config.Config, error) {
 	environ := p.Environ
 	if image != "" {
 		environ = append(slices.Clip(environ), "IMAGE="+image)
 	}
-	cfg, err := config.Parse(config.Source{Environ: environ, Open: openFile, Required: required})
+	cfg, err := config.Parse(config.Source{Environ: environ, Open: openFile, Required: required, Serves: serves})
 	if err != nil {
 		return nil, &boot.ConfigError{Err: err}
 	}

@@ -137,7 +137,7 @@ func kindOf(err error) string {
 // secrets are those of the configuration; an error may quote somebody who
 // quotes them. Faults of the configuration show none.
 func (p Process) secrets() []string {
-	cfg, err := p.parse("")
+	cfg, err := p.parseFor(config.Nothing, "")
 	if err != nil {
 		return nil
 	}

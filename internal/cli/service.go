@@ -23,6 +23,7 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/front"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/metrics"
+	"github.com/drengskapur/fastmcp-runner/internal/origins"
 )
 
 // service is a stdio server that is to be served over HTTP, in a form that
@@ -54,7 +55,7 @@ type service struct {
 
 // newService returns the service that the configuration asks for, of no server
 // yet.
-func newService(ctx context.Context, p Process, cfg *config.Config) (*service, error) {
+func newService(ctx context.Context, p Process, cfg *config.Config) *service {
 	svc := &service{
 		Token: cfg.AuthToken.Reveal(), SessionKey: []byte(cfg.SessionKey.Reveal()),
 		Environ: slices.Concat(cfg.ServerEnv, allowedOrigins(p.Environ)),
@@ -74,10 +75,7 @@ func newService(ctx context.Context, p Process, cfg *config.Config) (*service, e
 	if svc.SSE != bridge.SSEOff {
 		svc.Site.SSEPath, svc.Site.MessagesPath = bridge.SSEPath, bridge.MessagesPath
 	}
-	if _, err := bridge.OriginsFrom(svc.Environ); err != nil {
-		return nil, &boot.ConfigError{Err: err}
-	}
-	return svc, svc.checkPaths()
+	return svc
 }
 
 // pathOf returns the path of a URL, unescaped.
@@ -94,28 +92,6 @@ func allowedOrigins(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
 		return !strings.HasPrefix(entry, "RUNNER_ALLOWED_ORIGINS=")
 	})
-}
-
-// checkPaths refuses two things in one place.
-func (svc *service) checkPaths() error {
-	type claim struct{ path, by string }
-	claims := []claim{
-		{svc.Site.Path, "MCP_PATH"},
-		{svc.Site.SSEPath, "the HTTP+SSE transport (RUNNER_BRIDGE_SSE)"},
-		{svc.Site.MessagesPath, "the HTTP+SSE transport (RUNNER_BRIDGE_SSE)"},
-		{svc.Site.HealthPath, "HEALTHCHECK_PATH"},
-	}
-	if svc.Metrics {
-		claims = append(claims, claim{"/metrics", "RUNNER_METRICS"})
-	}
-	for i, a := range claims {
-		for _, b := range claims[:i] {
-			if a.path != "" && strings.TrimSuffix(a.path, "/") == strings.TrimSuffix(b.path, "/") {
-				return &boot.ConfigError{Err: fmt.Errorf("%s and %s both take the path %q: choose another one", b.by, a.by, a.path)}
-			}
-		}
-	}
-	return nil
 }
 
 const (
@@ -207,13 +183,13 @@ func hostOf(addr net.Addr) string {
 // serve serves until the context ends.
 func (svc *service) serve(ctx context.Context, p Process, listener net.Listener) error {
 	log := p.logger(svc.Token, string(svc.SessionKey))
-	origins, err := bridge.OriginsFrom(svc.Environ)
+	allowed, err := origins.From(svc.Environ)
 	if err != nil {
 		return &boot.ConfigError{Err: err}
 	}
 	b := bridge.New(bridge.Options{
 		Path: svc.Site.Path, Command: svc.Command, SSE: svc.SSE,
-		Token: svc.Token, Origins: origins, SessionKey: svc.SessionKey,
+		Token: svc.Token, Origins: allowed, SessionKey: svc.SessionKey,
 		Shared: svc.Shared, Sessions: svc.Sessions, Idle: svc.Idle,
 		Grace: svc.Grace - svc.Grace/8, // the rest is for what comes after the servers
 		Reap:  os.Getpid() == 1,

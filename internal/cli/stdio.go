@@ -18,10 +18,7 @@ import (
 // listens from the beginning: platforms want to see a port, and clients can
 // wait. It returns only an error.
 func runStdio(ctx context.Context, p Process, cfg *config.Config, log *slog.Logger, umask int) error {
-	svc, err := newService(ctx, p, cfg)
-	if err != nil {
-		return err
-	}
+	svc := newService(ctx, p, cfg)
 	listener, err := listen(ctx, cfg, log)
 	if err != nil {
 		return err

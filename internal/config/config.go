@@ -32,7 +32,23 @@ type Source struct {
 	// Required names the variables that the command at hand cannot do
 	// without, such as "IMAGE" and "PORT".
 	Required []string
+	// Serves is what the command serves, or would.
+	Serves Served
 }
+
+// Served is a kind of server.
+type Served int
+
+// The kinds of servers.
+const (
+	// Nothing is served: values are checked by themselves.
+	Nothing Served = iota
+	// Image is the server of an image: a bridge is in front of it if it speaks
+	// stdio.
+	Image
+	// Command is a local command, with a bridge in front of it.
+	Command
+)
 
 // Config is a checked configuration: every field holds a value that is right
 // by itself and fits the others.
@@ -143,7 +159,9 @@ func Parse(src Source) (*Config, error) {
 	p := parser{values: lastValues(src.Environ), open: src.Open}
 	p.checkText()
 	p.checkRequired(src.Required)
-	cfg := p.config(p.readTable())
+	t := p.readTable()
+	cfg := p.config(t)
+	p.checkServed(src, t)
 	if err := p.faults.join(); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 //	example     a right value, shown where a required one is missing
 //	secret      "yes" if no message may show the value
 //	spaces      "yes" if white space around the value means no mistake
+//	protects    "yes" if it keeps strangers away, by means of a bridge
 //	server      "yes" if the server sees the variable as well
 //
 // The type of a field is the rule that its value must obey.
@@ -58,9 +59,9 @@ type table struct {
 	MaxBytes   size  `env:"RUNNER_MAX_BYTES" envDefault:"16GiB" group:"limits" doc:"The most bytes that an image may unpack to: a number, alone or with a suffix. 'K', 'M', 'G', 'T' and 'KiB', 'MiB', 'GiB', 'TiB' count in 1024s; 'KB', 'MB', 'GB', 'TB' in 1000s."`
 	MaxEntries count `env:"RUNNER_MAX_ENTRIES" envDefault:"2000000" group:"limits" doc:"The most files, directories and links that all layers of an image may hold together."`
 
-	AuthToken      credential `env:"RUNNER_AUTH_TOKEN" group:"bridge" secret:"yes" spaces:"yes" doc:"The bearer token that clients must send. If unset, everybody who reaches the address may use the server."`
-	AuthTokenFile  filename   `env:"RUNNER_AUTH_TOKEN_FILE" group:"bridge" doc:"A file that holds the token."`
-	AllowedOrigins string     `env:"RUNNER_ALLOWED_ORIGINS" group:"bridge" spaces:"yes" doc:"Web pages, such as 'https://app.example.com', whose scripts may use the server, separated by commas; '*' is all. Loopback and the platform's own name for the container need no mention."`
+	AuthToken      credential `env:"RUNNER_AUTH_TOKEN" group:"bridge" secret:"yes" spaces:"yes" protects:"yes" doc:"The bearer token that clients must send. If unset, everybody who reaches the address may use the server."`
+	AuthTokenFile  filename   `env:"RUNNER_AUTH_TOKEN_FILE" group:"bridge" protects:"yes" doc:"A file that holds the token."`
+	AllowedOrigins string     `env:"RUNNER_ALLOWED_ORIGINS" group:"bridge" spaces:"yes" protects:"yes" doc:"Web pages, such as 'https://app.example.com', whose scripts may use the server, separated by commas; '*' is all. A page is admitted by exactly this scheme, host and port; and requests may name its host, with any port, in their 'Host' header, which is checked where no token is needed. Loopback and the platform's own name for the container need no mention."`
 	SessionKey     credential `env:"RUNNER_SESSION_KEY" group:"bridge" secret:"yes" spaces:"yes" doc:"A secret of 16 bytes or more that signs the ids of sessions, so that clients can go on with theirs after a restart: 'openssl rand -hex 32' makes one. What the server kept of a session in memory is lost all the same, and [not every session comes back](bridge.md#when-sessions-end). Keys for each use are derived from it. If unset, sessions end with the runner."`
 	SessionKeyFile filename   `env:"RUNNER_SESSION_KEY_FILE" group:"bridge" doc:"A file that holds the key."`
 	SSE            SSE        `env:"RUNNER_BRIDGE_SSE" envDefault:"on" group:"bridge" doc:"Whether the older HTTP+SSE transport is served too, at '/sse' and '/messages': 'on', 'off', or 'only', which leaves out 'MCP_PATH'."`
@@ -93,8 +94,9 @@ type Variable struct {
 	// Server says that the server sees the variable as well.
 	Server bool
 
-	field  string // the field of table
-	spaces bool   // white space around the value means no mistake
+	field    string // the field of table
+	spaces   bool   // white space around the value means no mistake
+	protects bool   // it keeps strangers away, by means of a bridge
 }
 
 // Variables returns every variable that the runner reads by name, in the order
@@ -103,15 +105,16 @@ func Variables() []Variable {
 	var list []Variable
 	for field := range reflect.TypeFor[table]().Fields() {
 		list = append(list, Variable{
-			Name:    field.Tag.Get("env"),
-			Group:   field.Tag.Get("group"),
-			Default: field.Tag.Get("envDefault"),
-			Example: field.Tag.Get("example"),
-			Doc:     field.Tag.Get("doc"),
-			Secret:  field.Tag.Get("secret") == "yes",
-			Server:  field.Tag.Get("server") == "yes",
-			field:   field.Name,
-			spaces:  field.Tag.Get("spaces") == "yes",
+			Name:     field.Tag.Get("env"),
+			Group:    field.Tag.Get("group"),
+			Default:  field.Tag.Get("envDefault"),
+			Example:  field.Tag.Get("example"),
+			Doc:      field.Tag.Get("doc"),
+			Secret:   field.Tag.Get("secret") == "yes",
+			Server:   field.Tag.Get("server") == "yes",
+			field:    field.Name,
+			spaces:   field.Tag.Get("spaces") == "yes",
+			protects: field.Tag.Get("protects") == "yes",
 		})
 	}
 	return list

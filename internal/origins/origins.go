@@ -1,21 +1,25 @@
-package bridge
+// Package origins decides by the Host and Origin headers who may come to a
+// server: under which names it may be addressed, and which web pages may use it.
+// It does not know what is served.
+package origins
 
 import (
 	"net"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// Origins says under which names clients may address the bridge, and from
-// which web pages browsers may use it. The zero Origins allow the loopback
+// Allowed says under which names clients may address a server, and from
+// which web pages browsers may use it. The zero value allows the loopback
 // only.
 //
 // It guards against DNS rebinding: a web page whose own name suddenly resolves
-// to the bridge's address sends that name as Host and as Origin. An address in
+// to the server's address sends that name as Host and as Origin. An address in
 // place of a name cannot be rebound, so that Host may be any address.
-type Origins struct {
+type Allowed struct {
 	names    []string // of the origins below, lower case: what a Host may be
 	hosts    []string // of the platform, lower case; one that begins with "*" stands for every name with its end
 	prefixes []string // of hosts with "*": how their names begin
@@ -23,16 +27,17 @@ type Origins struct {
 	any      bool
 }
 
-// OriginsFrom reads from an environment under which names the platform makes
-// the bridge known, and RUNNER_ALLOWED_ORIGINS: origins such as
-// https://mcp.example.com, separated by commas or spaces, or * for all.
-func OriginsFrom(environ []string) (Origins, error) {
+// From reads from an environment under which names the platform makes
+// the server known, and RUNNER_ALLOWED_ORIGINS: origins such as
+// https://mcp.example.com, separated by commas or spaces, or * for all. The
+// error is an *Error.
+func From(environ []string) (Allowed, error) {
 	env := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		env[name] = strings.TrimSpace(value)
 	}
-	o := Origins{}
+	o := Allowed{}
 	for _, name := range []string{
 		"SPACE_HOST", "RENDER_EXTERNAL_HOSTNAME", "RAILWAY_PUBLIC_DOMAIN",
 		"WEBSITE_HOSTNAME",       // Azure App Service
@@ -52,21 +57,21 @@ func OriginsFrom(environ []string) (Origins, error) {
 	return o, o.addOrigins(env["RUNNER_ALLOWED_ORIGINS"])
 }
 
-func (o *Origins) addHost(host, prefix string) {
+func (o *Allowed) addHost(host, prefix string) {
 	if host != "" {
 		o.hosts = append(o.hosts, strings.ToLower(host))
 		o.prefixes = append(o.prefixes, strings.ToLower(prefix))
 	}
 }
 
-// OriginError says that an entry of RUNNER_ALLOWED_ORIGINS is no origin.
-type OriginError struct{ Entry string }
+// Error says that an entry of RUNNER_ALLOWED_ORIGINS is no origin.
+type Error struct{ Entry string }
 
-func (e *OriginError) Error() string {
-	return "RUNNER_ALLOWED_ORIGINS: " + strings.TrimSpace(e.Entry) + " is not an origin such as https://mcp.example.com"
+func (e *Error) Error() string {
+	return strconv.Quote(e.Entry) + " is not an origin such as https://mcp.example.com"
 }
 
-func (o *Origins) addOrigins(list string) error {
+func (o *Allowed) addOrigins(list string) error {
 	for entry := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
 		if entry == "*" {
 			o.any = true
@@ -74,7 +79,7 @@ func (o *Origins) addOrigins(list string) error {
 		}
 		u, ok := canonical(strings.TrimSuffix(entry, "/"))
 		if !ok {
-			return &OriginError{Entry: entry}
+			return &Error{Entry: entry}
 		}
 		o.origins = append(o.origins, u.String())
 		o.names = append(o.names, hostname(u.Host))
@@ -83,7 +88,7 @@ func (o *Origins) addOrigins(list string) error {
 }
 
 // AllowsHost says whether a request may have this Host header.
-func (o *Origins) AllowsHost(header string) bool {
+func (o *Allowed) AllowsHost(header string) bool {
 	host := hostname(header)
 	if _, err := netip.ParseAddr(host); err == nil || o.any {
 		return true
@@ -93,7 +98,7 @@ func (o *Origins) AllowsHost(header string) bool {
 
 // AllowsOrigin says whether a request may have this Origin header: one that
 // was named is allowed with its scheme, host and port (RFC 6454, 5).
-func (o *Origins) AllowsOrigin(header string) bool {
+func (o *Allowed) AllowsOrigin(header string) bool {
 	if o.any {
 		return true
 	}
@@ -129,7 +134,7 @@ func canonical(origin string) (*url.URL, bool) {
 	return u, true
 }
 
-func (o *Origins) allowsName(host string) bool {
+func (o *Allowed) allowsName(host string) bool {
 	for i, allowed := range o.hosts {
 		suffix, wild := strings.CutPrefix(allowed, "*")
 		if host == allowed || wild && strings.HasSuffix(host, suffix) && strings.HasPrefix(host, o.prefixes[i]) {
