@@ -62,6 +62,13 @@ func serve(what string, args []string) int {
 		for part := strings.Repeat("x", 1<<20); ; {
 			write(part)
 		}
+	case "odd": // ends by a signal of its own choice only
+		signal.Ignore(syscall.SIGTERM)
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGUSR1)
+		say(`{"jsonrpc":"2.0","method":"ready"}`)
+		<-asked
+		return 5
 	case "deaf": // ignores the end of its input, and a request to end
 		signal.Ignore(syscall.SIGTERM)
 		say(`{"jsonrpc":"2.0","method":"ready"}`)
