@@ -162,7 +162,7 @@ func (s *start) prepare(ctx context.Context) (Ready, error) {
 	if err != nil {
 		return Ready{}, err
 	}
-	ready, err := timed(&s.report.Locate, func() (Ready, error) { return s.locate(img, plan) })
+	ready, err := timed(&s.report.Locate, func() (Ready, error) { return s.locate(ctx, img, plan) })
 	ready.Report = s.report
 	return ready, err
 }
@@ -201,7 +201,7 @@ func (s *start) plan(ctx context.Context, img *registry.Image) (launch.Plan, err
 	if s.stop, err = s.stopSignal(img.Config.StopSignal); err != nil {
 		return launch.Plan{}, err
 	}
-	return plan, program.Early(s.layout.root, plan, s.layout.allows())
+	return plan, program.Early(s.layout.root, plan, takenFrom(ctx, s.cfg, s.opts, s.layout.allows()))
 }
 
 // stopSignal is what the server's parent, if one stays, makes of SIGTERM.

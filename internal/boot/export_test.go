@@ -92,3 +92,41 @@ func (r Room) Watch(ctx context.Context) (context.Context, func()) { return r.wa
 func (s Start) SettleHome(user launch.User, own string, images launch.Account) (string, error) {
 	return s.s.settleHome(homesOf(user, own, images), user, images.User)
 }
+
+// Situation is a situation in which a hint is due.
+type Situation struct {
+	Facts     host.Facts
+	Mode      config.Mode
+	Alone     bool
+	OtherRoot bool
+	Python    bool
+}
+
+// Way returns how a whole image would run, and Instead what the hint proposes.
+func (s Situation) Way() host.Way { return s.Facts.Way(s.place()).Way }
+
+func (s Situation) place() host.Place {
+	return placeOf(s.config(), Options{Alone: s.Alone})
+}
+
+func (s Situation) config() *config.Config {
+	root := "/"
+	if s.OtherRoot {
+		root = "/elsewhere"
+	}
+	return &config.Config{Mode: s.Mode, Root: root}
+}
+
+// Instead returns how the image would run in the other way.
+func (s Situation) Instead() string { return s.situation().instead() }
+
+// Refusal returns why a whole image cannot run, and the hint.
+func (s Situation) Refusal() error {
+	return &noWayError{reason: s.Facts.Way(s.place()).Reason, situation: s.situation()}
+}
+
+func (s Situation) situation() situation {
+	in := newSituation(s.config(), Options{Alone: s.Alone}, s.Facts, s.Way())
+	in.python = s.Python
+	return in
+}

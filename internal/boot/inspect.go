@@ -67,7 +67,7 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 	plan, err := planLaunch(img.Config, cfg, opts, root)
 	if err == nil {
 		in.describe(plan)
-		err = program.Early(root, plan, allowed(cfg))
+		err = program.Early(root, plan, takenFrom(ctx, cfg, opts, allowed(cfg)))
 	}
 	in.judge(err)
 	if in.Starts && len(in.Ports) == 0 && cfg.Transport != config.Stdio {

@@ -27,8 +27,9 @@ type layout struct {
 	owner extract.Owner
 	// rules name the selection in the receipt.
 	rules string
-	// way is how a whole image will run.
-	way host.Way
+	// way is how a whole image will run, and gvisor says on whose kernel.
+	way    host.Way
+	gvisor bool
 }
 
 // allows is the selection as package program asks for it: of absolute paths,

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,7 +18,7 @@ import (
 
 // locate finds the plan's program on the disk, mends what can be mended, and
 // says what the hand-over has to do.
-func (s *start) locate(img *registry.Image, plan launch.Plan) (Ready, error) {
+func (s *start) locate(ctx context.Context, img *registry.Image, plan launch.Plan) (Ready, error) {
 	fakeRoot := s.cfg.FakeRoot == config.On
 	if s.layout.all {
 		var images launch.User
@@ -37,7 +38,7 @@ func (s *start) locate(img *registry.Image, plan launch.Plan) (Ready, error) {
 	if plan, err = s.mend(plan); err != nil {
 		return Ready{}, err
 	}
-	found, err := program.Find(s.layout.root, plan, s.layout.allows())
+	found, err := program.Find(s.layout.root, plan, takenFrom(ctx, s.cfg, s.opts, s.layout.allows()))
 	if err != nil {
 		return Ready{}, err
 	}

@@ -35,14 +35,17 @@ func kernelDirs() []string { return []string{"dev", "proc", "sys"} }
 func hostFiles() []string { return []string{"etc/hostname", "etc/hosts", "etc/resolv.conf"} }
 
 // noWayError says that this host can run no whole image.
-type noWayError struct{ reason string }
+type noWayError struct {
+	reason    string
+	situation situation
+}
 
 func (e *noWayError) Error() string {
 	return "cannot run a whole image on this host: " + e.reason
 }
 
 func (e *noWayError) Hint() string {
-	return "use the runner's rootfs image, which needs no privilege, or RUNNER_MODE=allowlist"
+	return "take the whole image by " + e.situation.asWhole()
 }
 
 // need says whether a whole image that is laid down must also be able to run
@@ -80,13 +83,13 @@ func placeOf(cfg *config.Config, opts Options) host.Place {
 func (s *start) wholeLayout(ctx context.Context, need need) (layout, error) {
 	facts, choice := chooseWay(ctx, s.cfg, s.opts)
 	if choice.Way == host.WayNone && need == someWay {
-		return layout{}, &noWayError{reason: choice.Reason}
+		return layout{}, &noWayError{reason: choice.Reason, situation: newSituation(s.cfg, s.opts, facts, choice.Way)}
 	}
 	s.opts.Log.Info("Chose how to run the whole image", "way", choice.Way.String(), "reason", choice.Reason)
 	if hidden := hiddenVolumes(facts.Mounts, choice.Way, s.privateRoot()); len(hidden) > 0 {
 		s.opts.Log.Warn("The server does not see what is mounted outside of its root", "mounted", strings.Join(hidden, " "))
 	}
-	l := layout{all: true, way: choice.Way, rules: string(config.ModeRootfs)}
+	l := layout{all: true, way: choice.Way, gvisor: facts.Kernel.GVisor == host.Yes, rules: string(config.ModeRootfs)}
 	if choice.Way == host.WayInPlace {
 		l.root, l.links, l.mounted = s.root, hostLinks(), mountPoints(facts)
 		l.wanted = wholeImage(l.mounted)
@@ -190,13 +193,20 @@ func (e *privateRootError) Hint() string {
 }
 
 // inPlaceError says that this user cannot lay the image onto the root itself.
-type inPlaceError struct{ err error }
+type inPlaceError struct {
+	err    error
+	gvisor bool
+}
 
 func (e *inPlaceError) Error() string { return e.err.Error() }
 func (e *inPlaceError) Unwrap() error { return e.err }
 func (e *inPlaceError) Hint() string {
-	return "start the container without no-new-privileges and with the engine's usual capabilities, " +
-		`or lay the image when the container's own is built: RUN ["/.fastmcp-runner/fastmcp-runner", "pull", "IMAGE"] in its Dockerfile`
+	with := "without no-new-privileges and with the engine's usual capabilities"
+	if e.gvisor { // where the capabilities of a file count for nothing
+		with = "as root"
+	}
+	return "start the container " + with +
+		`, or lay the image when the container's own is built: RUN ["/.fastmcp-runner/fastmcp-runner", "pull", "IMAGE"] in its Dockerfile`
 }
 
 // explainRefusal says what helps where there is no shell to make directories
@@ -204,7 +214,7 @@ func (e *inPlaceError) Hint() string {
 func (l layout) explainRefusal(err error) error {
 	refused, ok := errors.AsType[*extract.WriteError](err)
 	if ok && l.way == host.WayInPlace && errors.Is(refused.Err, fs.ErrPermission) {
-		return &inPlaceError{err: err}
+		return &inPlaceError{err: err, gvisor: l.gvisor}
 	}
 	return err
 }

@@ -12,10 +12,10 @@ import (
 // Early says before a layer is fetched that a program cannot start: when
 // neither the root has it already nor the allowlist lets the image bring it.
 // Its error is an *Error. What it lets pass, Find looks at.
-func Early(root *rootfs.Root, plan launch.Plan, allowed func(path string) bool) error {
-	s := search{root: root, plan: plan, allowed: allowed}
+func Early(root *rootfs.Root, plan launch.Plan, taken Taken) error {
+	s := search{root: root, plan: plan, taken: taken}
 	if fault := s.early(plan.Argv[0]); fault != nil {
-		return fault.of(plan)
+		return s.explain(fault)
 	}
 	return nil
 }
@@ -29,7 +29,7 @@ func (s search) early(command string) *fault {
 		return &fault{
 			cause: show(path.Clean(p)) + " is outside the allowlist, and this container has no such file",
 			code:  codeNotFound,
-			hint:  s.missingHint(p),
+			lacks: p, outside: true,
 		}
 	}
 	text, dirs := s.searchPath()
@@ -41,7 +41,7 @@ func (s search) early(command string) *fault {
 	return &fault{
 		cause: fmt.Sprintf("not found in PATH=%q, and the directories in it are outside the allowlist", text),
 		code:  codeNotFound,
-		hint:  s.missingHint(command),
+		lacks: command, outside: true,
 	}
 }
 

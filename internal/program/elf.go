@@ -178,8 +178,8 @@ func (s search) checkLoader(f file, parsed elfFile) *fault {
 		return nil
 	}
 	fault = fault.loaderOf(f, parsed.interpreter, libcOf(parsed.interpreter), s.libc())
-	if s.allowed != nil {
-		fault.hint += ", or take the whole image by RUNNER_MODE=rootfs"
+	if s.taken.Allows != nil {
+		fault.hint += ", or " + s.whole()
 	}
 	return fault
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
 // The exit codes of a shell for a command that does not start.
@@ -42,17 +40,16 @@ type fault struct {
 	code  int
 	hint  string
 
-	// absent says that the image could have brought the file and did not. What
-	// to do about it depends on who names the file.
-	absent bool
+	// lacks is the path or the name of what is not there, if that is the
+	// cause, and outside says that it is not taken from the image. A hint is
+	// what to do if the image itself lacks it.
+	lacks   string
+	outside bool
 }
 
-func (f *fault) of(plan launch.Plan) *Error {
-	hint := f.hint
-	if f.absent {
-		hint = hintForCommand
-	}
-	return &Error{Program: plan.Argv[0], Cause: f.cause, Code: f.code, hint: hint}
+// explain makes the fault the error of the plan's program.
+func (s search) explain(f *fault) *Error {
+	return &Error{Program: s.plan.Argv[0], Cause: f.cause, Code: f.code, hint: s.hintFor(f)}
 }
 
 // show quotes a path only where it would mislead the reader of a log.

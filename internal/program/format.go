@@ -125,13 +125,14 @@ func (s search) checkEnvCommand(f file, line shebang, name string) *fault {
 // found then, and cannot be executed.
 func (f *fault) neededBy(script file, line shebang) *fault {
 	hint := f.hint
-	if f.absent {
+	if hint == "" && f.lacks != "" {
 		hint = hintForContent
 	}
 	return &fault{
 		cause: fmt.Sprintf("%s needs the interpreter in its first line, %q: %s", show(script.path), line.text, f.cause),
 		code:  codeCannotExec,
 		hint:  hint,
+		lacks: f.lacks, outside: f.outside,
 	}
 }
 

@@ -15,21 +15,53 @@ const hintForCommand = "check the image's ENTRYPOINT, CMD and WORKDIR, or RUNNER
 // hintForContent is for what the image lacks and only its own files name.
 const hintForContent = "the image itself lacks it: check how it was built"
 
+// hintFor says what can be done about a fault.
+func (s search) hintFor(f *fault) string {
+	switch {
+	case f.outside:
+		return s.missingHint(f.lacks)
+	case f.lacks != "" && s.taken.Allows == nil && s.fitsRunner(path.Base(f.lacks)):
+		return "the image has no Python of its own: for one that is built for the runner's, " + s.taken.Instead()
+	case f.lacks != "" && f.hint == "":
+		return hintForCommand
+	}
+	return f.hint
+}
+
+// runnerMinor is the minor version of the Python in the runner's usual image.
+const runnerMinor = 12
+
+// fitsRunner reports whether a name is that of a Python which the runner's usual
+// image has.
+func (s search) fitsRunner(name string) bool {
+	if !pythonName.MatchString(name) {
+		return false
+	}
+	minor := minorOf(name)
+	if minor < 0 {
+		minor = s.imageMinor()
+	}
+	return minor < 0 || minor == runnerMinor
+}
+
+// whole is how the whole image would be taken here.
+func (s search) whole() string { return "take the whole image by " + s.taken.Instead() }
+
 // missingHint says what can be done when a program is not there, because it is
 // not taken from the image and this container has none.
 func (s search) missingHint(p string) string {
 	name := path.Base(p)
 	switch {
-	case s.allowed == nil:
-		return hintForCommand
 	case pythonName.MatchString(name):
 		return s.pythonHint(name)
 	case strings.HasSuffix(name, ".sh"):
-		return fmt.Sprintf("take the whole image by RUNNER_MODE=rootfs, name the program that %s starts by RUNNER_ENTRYPOINT, "+
-			"or put the script below /app in the image", show(name))
+		return fmt.Sprintf("%s, name the program that %s starts by RUNNER_ENTRYPOINT, or put the script below /app in the image", s.whole(), show(name))
 	}
-	return s.moduleHint(name) + fmt.Sprintf("take the whole image by RUNNER_MODE=rootfs, use a base for this container that has %s, "+
-		"put it below /app in the image, or name where the image keeps it in RUNNER_ALLOW_PATHS", show(name))
+	hint := s.moduleHint(name) + fmt.Sprintf("%s, use a base for this container that has %s, or put it below /app in the image", s.whole(), show(name))
+	if s.taken.Anywhere {
+		hint += ", or name where the image keeps it in RUNNER_ALLOW_PATHS"
+	}
+	return hint
 }
 
 // moduleHint is for the scripts that pip puts into /usr/local/bin, which are not
@@ -57,20 +89,20 @@ func (s search) pythonHint(name string) string {
 		return fmt.Sprintf("this container has Python %s as %s: RUNNER_ENTRYPOINT=%s", python.version(), python.path, words(s.argvWith(python)))
 	}
 	if len(pythons) == 0 {
-		return "this container has no Python: take the whole image by RUNNER_MODE=rootfs, use a base for this container that has one, " +
+		return "this container has no Python: " + s.whole() + ", use a base for this container that has one, " +
 			"or an image whose Python lies in the allowlist, such as below /app"
 	}
 	if minor < 0 {
 		python := pythons[len(pythons)-1]
-		return fmt.Sprintf("this container has Python %s as %s: if the image fits it, RUNNER_ENTRYPOINT=%s; otherwise take the whole image by RUNNER_MODE=rootfs",
-			python.version(), python.path, words(s.argvWith(python)))
+		return fmt.Sprintf("this container has Python %s as %s: if the image fits it, RUNNER_ENTRYPOINT=%s; otherwise %s",
+			python.version(), python.path, words(s.argvWith(python)), s.whole())
 	}
 	versions := make([]string, 0, len(pythons))
 	for _, python := range pythons {
 		versions = append(versions, python.version())
 	}
-	return fmt.Sprintf("this container has Python %s: build the image for it, take the whole image by RUNNER_MODE=rootfs, "+
-		"or put the image's own Python in the allowlist, such as below /app", strings.Join(versions, " and "))
+	return fmt.Sprintf("this container has Python %s: build the image for it, %s, "+
+		"or put the image's own Python in the allowlist, such as below /app", strings.Join(versions, " and "), s.whole())
 }
 
 // argvWith is the plan's command run by an interpreter of this container: in the

@@ -45,7 +45,7 @@ func (s search) lookupInPath(name string) (file, *fault) {
 	return file{}, &fault{
 		cause: fmt.Sprintf("not found in PATH=%q", text),
 		code:  codeNotFound,
-		hint:  s.missingHint(name),
+		lacks: name, outside: s.taken.Allows != nil,
 	}
 }
 
@@ -55,7 +55,7 @@ func (s search) executable(p string) (file, *fault) {
 	resolved, err := s.root.Resolve(p)
 	switch {
 	case errors.Is(err, unix.ENOTDIR):
-		return file{}, &fault{cause: "no such file: " + show(p) + " lies below a file", code: codeNotFound, absent: true}
+		return file{}, &fault{cause: "no such file: " + show(p) + " lies below a file", code: codeNotFound, lacks: p}
 	case err != nil:
 		return file{}, &fault{cause: err.Error(), code: codeCannotExec}
 	case !resolved.Exists:
@@ -74,13 +74,13 @@ func (s search) missing(p string, resolved rootfs.Resolved) *fault {
 	links, taken := s.chain(p, resolved), s.takes(resolved.Path)
 	switch {
 	case len(links) == 0 && taken:
-		return &fault{cause: "no such file: " + show(p), code: codeNotFound, absent: true}
+		return &fault{cause: "no such file: " + show(p), code: codeNotFound, lacks: p}
 	case len(links) == 0:
-		return &fault{cause: "no such file: " + show(p) + ", which is outside the allowlist", code: codeNotFound, hint: s.missingHint(p)}
+		return &fault{cause: "no such file: " + show(p) + ", which is outside the allowlist", code: codeNotFound, lacks: p, outside: true}
 	}
-	where, hint := "which is outside the allowlist", s.missingHint(resolved.Path)
+	where := "which is outside the allowlist"
 	if taken {
-		where, hint = "which does not exist", hintForContent
+		where = "which does not exist"
 	}
 	steps := []string{show(path.Clean(p))}
 	for _, link := range links {
@@ -89,7 +89,8 @@ func (s search) missing(p string, resolved rootfs.Resolved) *fault {
 	return &fault{
 		cause: strings.Join(steps, " -> ") + ", " + where,
 		code:  codeNotFound,
-		hint:  hint,
+		hint:  hintForContent,
+		lacks: resolved.Path, outside: !taken,
 	}
 }
 

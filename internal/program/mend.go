@@ -38,7 +38,7 @@ func FindMends(root *rootfs.Root, plan launch.Plan, allowed func(path string) bo
 	if allowed == nil {
 		return Mends{Plan: plan}
 	}
-	s := search{root: root, plan: plan, allowed: allowed}
+	s := search{root: root, plan: plan, taken: Taken{Allows: allowed}}
 	pythons := findPythons(root)
 	links, notes := s.relinks(pythons)
 	mends := Mends{Plan: plan, Links: links, Notes: notes}

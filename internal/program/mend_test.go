@@ -129,7 +129,7 @@ func TestMendsOfVirtualEnvironments(t *testing.T) {
 				t.Errorf("the plan changed: -want +got\n%s", diff)
 			}
 			if len(tt.want) > 0 && tt.path == venvPath {
-				if _, err := program.Find(root, mends.Plan, allowed(t)); err != nil {
+				if _, err := program.Find(root, mends.Plan, taken(t)); err != nil {
 					t.Errorf("the program is not there after the mend: %v", err)
 				}
 			}

@@ -32,22 +32,35 @@ type Program struct {
 // a name without a slash in the directories of the plan's PATH, any other
 // below the plan's directory. If it cannot start, the error is an *Error.
 //
-// allowed reports whether an absolute, clean path is taken from the image; it
-// serves to say why something is missing. Nil means that everything is.
-func Find(root *rootfs.Root, plan launch.Plan, allowed func(path string) bool) (Program, error) {
-	s := search{root: root, plan: plan, allowed: allowed}
+// taken serves to say why something is missing, and what would help.
+func Find(root *rootfs.Root, plan launch.Plan, taken Taken) (Program, error) {
+	s := search{root: root, plan: plan, taken: taken}
 	found, fault := s.program()
 	if fault != nil {
-		return Program{}, fault.of(plan)
+		return Program{}, s.explain(fault)
 	}
 	return Program{Path: found.path, Exec: s.outside(found)}, nil
 }
 
+// Taken is what of an image is taken, and what else could be done with it here.
+type Taken struct {
+	// Allows reports whether an absolute, clean path is taken from the image.
+	// Nil means that everything is.
+	Allows func(path string) bool
+	// Anywhere says that more could be taken, wherever it lies: who lays the
+	// image may write in every directory.
+	Anywhere bool
+	// Instead returns which setting or line would have this host run the image
+	// in the other way: as a whole if Allows leaves something out, and on the
+	// runner's own Python if it is nil. It is asked once, and only for a hint.
+	Instead func() string
+}
+
 // search is one look at a root on behalf of a plan.
 type search struct {
-	root    *rootfs.Root
-	plan    launch.Plan
-	allowed func(path string) bool
+	root  *rootfs.Root
+	plan  launch.Plan
+	taken Taken
 }
 
 // file is a regular file that the plan's user may execute.
@@ -76,7 +89,7 @@ func (s search) outside(f file) string {
 
 // takes reports whether the image's file at a path is taken.
 func (s search) takes(p string) bool {
-	return s.allowed == nil || s.allowed(path.Clean(p))
+	return s.taken.Allows == nil || s.taken.Allows(path.Clean(p))
 }
 
 // absolute returns a path of the plan as seen from the root directory. It

@@ -19,6 +19,17 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
+// taken is what the default allowlist takes, by a runner that may write anywhere.
+func taken(t *testing.T) program.Taken {
+	t.Helper()
+	return program.Taken{Allows: allowed(t), Anywhere: true, Instead: func() string { return "RUNNER_MODE=rootfs" }}
+}
+
+// everything is the whole image.
+func everything() program.Taken {
+	return program.Taken{Instead: func() string { return "FROM runner:latest" }}
+}
+
 // allowed is the default allowlist.
 func allowed(t *testing.T) func(string) bool {
 	t.Helper()
@@ -110,7 +121,7 @@ func TestFindFinds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			root, _ := tt.tree.open(t)
-			got, err := program.Find(root, tt.plan, allowed(t))
+			got, err := program.Find(root, tt.plan, taken(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +135,7 @@ func TestFindFinds(t *testing.T) {
 func TestFindSaysWhatToExec(t *testing.T) {
 	t.Parallel()
 	root, dir := tree{"app/server": link("/opt/real"), "opt/real": static()}.open(t)
-	got, err := program.Find(root, planOf("/app", "server"), nil)
+	got, err := program.Find(root, planOf("/app", "server"), everything())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +159,7 @@ func TestFindFindsRealPrograms(t *testing.T) {
 	for _, name := range []string{"/bin/sh", "sh", self} {
 		plan := planOf("/usr/bin:/bin", name)
 		plan.User = user
-		got, err := program.Find(root, plan, nil)
+		got, err := program.Find(root, plan, everything())
 		if err != nil {
 			t.Errorf("Find(%q): %v", name, err)
 			continue
@@ -427,7 +438,7 @@ func TestFindSaysWhyNot(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			root, _ := tt.tree.open(t)
-			_, err := program.Find(root, planOf(search, tt.argv), allowed(t))
+			_, err := program.Find(root, planOf(search, tt.argv), taken(t))
 			wantError(t, err, tt.want, tt.hint, tt.code)
 		})
 	}
@@ -439,7 +450,7 @@ func TestFindLooksAtTheDirectoriesAbove(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "home/node"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	_, err := program.Find(root, planOf("", "/home/node/server"), nil)
+	_, err := program.Find(root, planOf("", "/home/node/server"), everything())
 	wantError(t, err, `cannot exec "/home/node/server": /home/node/server lies in /home/node, which user 4242:4242 may not enter (mode 0700)`, "chmod", 126)
 }
 
@@ -459,7 +470,7 @@ func TestFindRecognisesANoexecMount(t *testing.T) {
 		}
 	})
 	write(t, filepath.Join(app, "server"), static())
-	_, err := program.Find(root, planOf("/app", "server"), nil)
+	_, err := program.Find(root, planOf("/app", "server"), everything())
 	wantError(t, err, `cannot exec "server": /app/server lies on a file system that is mounted noexec`, "without noexec", 126)
 }
 
@@ -588,7 +599,7 @@ func TestEarly(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			root, _ := tt.tree.open(t)
-			err := program.Early(root, tt.plan, allowed(t))
+			err := program.Early(root, tt.plan, taken(t))
 			if tt.want != "" {
 				wantError(t, err, tt.want, tt.hint, 127)
 			} else if err != nil {
@@ -597,7 +608,48 @@ func TestEarly(t *testing.T) {
 		})
 	}
 	root, _ := tree{}.open(t)
-	if err := program.Early(root, planOf(debian, "node"), nil); err != nil {
+	if err := program.Early(root, planOf(debian, "node"), everything()); err != nil {
 		t.Errorf("Early refuses what an image taken as a whole may bring: %v", err)
+	}
+}
+
+// What a whole image lacks and the runner's usual image has is not the image's
+// fault.
+func TestAWholeImageThatCountsOnOurPython(t *testing.T) {
+	t.Parallel()
+	const ours = "the image has no Python of its own: for one that is built for the runner's, FROM runner:latest"
+	for _, tt := range []struct {
+		name    string
+		tree    tree
+		command string
+		hint    string
+	}{
+		{"a virtual environment", tree{"app/.venv/bin/python": link("/usr/local/bin/python3.12")}, "/app/.venv/bin/python", ours},
+		{"a name", nil, "python3", ours},
+		{"a path", nil, "/usr/bin/python3.12", ours},
+		{"a script", tree{"app/serve": executable("#!/usr/bin/python3\n")}, "/app/serve", ours},
+		{"a version that the runner has not", tree{"app/.venv/bin/python": link("/usr/bin/python3.13")}, "/app/.venv/bin/python", "the image itself lacks it"},
+		{"no Python", nil, "node", "check the image's ENTRYPOINT"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			root, _ := tt.tree.open(t)
+			_, err := program.Find(root, planOf("/usr/bin", tt.command), everything())
+			var failed *program.Error
+			if !errors.As(err, &failed) || !strings.HasPrefix(failed.Hint(), tt.hint) {
+				t.Errorf("Find = %v, want the hint %q", failed, tt.hint)
+			}
+		})
+	}
+}
+
+func TestWhoMayNotWriteAnywhereIsNotToldToTakeMore(t *testing.T) {
+	t.Parallel()
+	root, _ := tree{}.open(t)
+	bound := taken(t)
+	bound.Anywhere = false
+	var failed *program.Error
+	if err := program.Early(root, planOf("/usr/bin", "node"), bound); !errors.As(err, &failed) || strings.Contains(failed.Hint(), "RUNNER_ALLOW_PATHS") {
+		t.Errorf("Early = %v, with a hint that would be refused", failed)
 	}
 }

@@ -41,6 +41,9 @@ func findPythons(root *rootfs.Root) []python {
 	return found
 }
 
+// HasPython reports whether a root has a Python that an image can borrow.
+func HasPython(root *rootfs.Root) bool { return len(findPythons(root)) > 0 }
+
 // ofMinor returns the interpreter of a minor version.
 func ofMinor(pythons []python, minor int) (python, bool) {
 	i := slices.IndexFunc(pythons, func(p python) bool { return p.minor == minor })
