@@ -8,10 +8,10 @@ GOTESTSUM  = go run gotest.tools/gotestsum@v1.13.0 --format pkgname
 LINT       = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # What the tests need, as command:Debian-package: a container engine, a
 # registry, something to make a base image with, a C compiler for the race
-# detector, the package managers that real servers come from, a browser, and
-# gVisor.
+# detector, the package managers that real servers come from, a browser, gVisor,
+# and a proxy.
 NEEDED     = dockerd:docker.io docker:docker.io docker-registry:docker-registry mmdebstrap:mmdebstrap \
-             gcc:build-essential pip3:python3-pip npm:npm chromium:chromium runsc:runsc
+             gcc:build-essential pip3:python3-pip npm:npm chromium:chromium runsc:runsc nginx:nginx-light
 
 .PHONY: build
 build: ## bin/fastmcp-runner for this machine, static

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/bridge/jsonrpc"
@@ -49,7 +50,7 @@ func (b *Bridge) serveSSE(w http.ResponseWriter, r *http.Request) {
 	}
 	defer b.end(s, errGone, true)
 	s.guardIdle(b.opts.Idle, func() { b.end(s, errIdle, true) })
-	if out.begin(s.only) == nil && out.write(endpointEvent(s.id)) == nil {
+	if out.begin(s.only) == nil && out.write(endpointEvent(r.URL.Path, s.id)) == nil {
 		out.serve(r.Context(), s.only, me)
 	}
 }
@@ -72,9 +73,13 @@ func (b *Bridge) launchKeepingAlive(ctx context.Context, out *responder, s *sess
 }
 
 // endpointEvent tells the client where to send its messages: relative to the
-// stream's own URL (RFC 3986, 5.2), since a proxy may serve it below a prefix.
-func endpointEvent(id string) []byte {
-	return fmt.Appendf(nil, "event: endpoint\ndata: %s?%s=%s\n\n", MessagesPath[1:], sessionQuery, id)
+// path of the stream (RFC 3986, 5.2), since a proxy may serve it below a prefix.
+func endpointEvent(stream, id string) []byte {
+	up := ""
+	if strings.HasSuffix(stream, "/") {
+		up = "../"
+	}
+	return fmt.Appendf(nil, "event: endpoint\ndata: %s%s?%s=%s\n\n", up, MessagesPath[1:], sessionQuery, id)
 }
 
 // devote gives the session one stream for everything, and returns its reader.

@@ -344,6 +344,34 @@ func TestTheAddressIsThatOfTheRequest(t *testing.T) {
 	}
 }
 
+func TestTheURLIsWhatAProxySays(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, host, proto, prefix, want string }{
+		{"all of it", "mcp.example.com", "https", "/weather", "https://mcp.example.com/weather/mcp"},
+		{"a slash at the end", "", "", "/weather/", "http://inner:8000/weather/mcp"},
+		{"two proxies: the outer one is first", "mcp.example.com, inner", "https, http", "/a, /b", "https://mcp.example.com/a/mcp"},
+		{"a host for a shell", "$(reboot)", "", "", "http://inner:8000/mcp"},
+		{"a host with a user", "u@evil.example", "", "", "http://inner:8000/mcp"},
+		{"a scheme that is none", "", "javascript", "", "http://inner:8000/mcp"},
+		{"a prefix for a shell", "", "", "/$(reboot)", "http://inner:8000/mcp"},
+		{"a prefix that is a host", "", "", "//evil.example", "http://inner:8000/mcp"},
+		{"a prefix that never ends", "", "", "/" + strings.Repeat("a", 600), "http://inner:8000/mcp"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			answer := ask(serving(weather()), func(r *http.Request) {
+				r.Host = "inner:8000"
+				for name, value := range map[string]string{"Host": tt.host, "Proto": tt.proto, "Prefix": tt.prefix} {
+					r.Header.Set("X-Forwarded-"+name, value)
+				}
+			})
+			if got := parse(t, answer.Body.String()).byID("endpoint"); got != tt.want {
+				t.Errorf("the endpoint is %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestConfigurationsCanBePasted(t *testing.T) {
 	t.Parallel()
 	type entry struct {

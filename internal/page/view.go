@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -230,17 +231,17 @@ func (v *view) start() {
 // the script puts what the browser knows in its place.
 func (v *view) address(r *http.Request, opts *Options) {
 	v.Host = cut(r.Host, 253)
-	host := v.Host
+	host := cmp.Or(forwarded(r, "Host", hostGrammar), v.Host)
 	if !hostGrammar.MatchString(host) {
 		host = "HOST"
 	}
 	scheme := "http"
-	if forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); r.TLS != nil || strings.TrimSpace(forwarded) == "https" {
+	if r.TLS != nil || forwarded(r, "Proto", schemeGrammar) == "https" {
 		scheme = "https"
 	}
 	v.TLS = scheme == "https"
 	v.PlainHTTP = scheme == "http" && !loopback.MatchString(host)
-	base := scheme + "://" + host
+	base := scheme + "://" + host + strings.TrimSuffix(forwarded(r, "Prefix", prefixGrammar), "/")
 	v.Path, v.Transport, v.TransportName = quotable(opts.Path), "http", "Streamable HTTP"
 	v.OldPath = quotable(opts.SSEPath)
 	if opts.Path == "" {
@@ -251,6 +252,27 @@ func (v *view) address(r *http.Request, opts *Options) {
 		v.OldURL = base + v.OldPath
 	}
 }
+
+// maxForwarded bounds what a proxy may say of an address, in bytes.
+const maxForwarded = 512
+
+// forwarded returns what a proxy says of the request that it got: the first
+// value of an X-Forwarded header, which is that of the outermost proxy; empty if
+// there is none of this form. Anybody can send such a header: it decides what is
+// shown, and nothing else.
+func forwarded(r *http.Request, name string, grammar *regexp.Regexp) string {
+	first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-"+name), ",")
+	first = strings.TrimSpace(first)
+	if len(first) > maxForwarded || !grammar.MatchString(first) {
+		return ""
+	}
+	return first
+}
+
+var (
+	schemeGrammar = regexp.MustCompile(`^https?$`)
+	prefixGrammar = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+/?$`)
+)
 
 // hostGrammar is what may stand as host[:port] in a URL that people paste into
 // shells and configurations.
