@@ -52,6 +52,9 @@ func planLaunch(image *registry.ImageConfig, cfg *config.Config, opts Options, r
 	if err != nil {
 		opts.Log.Warn("Cannot read the user's home from /etc/passwd", "reason", err)
 	}
+	if images, known := imagesUser(image.User); cfg.Mode == config.ModeRootfs && known && images.UID == 0 {
+		home = rootHome // where the image's files say no other
+	}
 	return newPlan(imageOf(image), settings(cfg, user, home))
 }
 
