@@ -29,12 +29,16 @@ func TestAHintLeadsToAStart(t *testing.T) {
 		{"usual flavour, root", "whole/alpine:1", l.whole.alpine, start{}, 127, "take the whole image by RUNNER_MODE=rootfs"},
 		{"rootfs flavour, UID 1000", "whole/alpine:1", l.whole.alpine, start{runner: rootfsTag, args: user}, 0, ""},
 		{
-			"rootfs flavour, an image for the other", "hint/borrows:1", borrows, start{runner: rootfsTag, args: user}, 126,
+			"rootfs flavour, an image for the other", "hint/borrows:1", borrows,
+			start{runner: rootfsTag, args: user},
+			126,
 			"for one that is built for the runner's, the line FROM ghcr.io/drengskapur/fastmcp-runner:latest",
 		},
 		{"the other, for which it is", "hint/borrows:1", borrows, start{args: user}, 7, ""},
 		{
-			"gVisor, UID 1000", "whole/gosu:1", l.whole.gosu, start{runner: rootfsTag, args: append([]string{onGVisor}, user...)}, 125,
+			"gVisor, UID 1000", "whole/gosu:1", l.whole.gosu,
+			start{runner: rootfsTag, args: append([]string{onGVisor}, user...)},
+			125,
 			"start the container as root, or lay the image when the container's own is built",
 		},
 		{"gVisor, root", "whole/gosu:1", l.whole.gosu, start{runner: rootfsTag, args: []string{onGVisor}}, 0, ""},
