@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -137,7 +138,7 @@ func (opts Options) handler(p *prober) http.Handler {
 			health.ServeHTTP(w, r)
 		case opts.isHome(r):
 			home.ServeHTTP(w, r)
-		case r.URL.Path == metricsPath && metrics != nil:
+		case strings.TrimSuffix(r.URL.Path, "/") == metricsPath && metrics != nil:
 			metrics.ServeHTTP(w, r)
 		default:
 			opts.Bridge.ServeHTTP(w, r)

@@ -202,6 +202,7 @@ func TestPathsOfTheSite(t *testing.T) {
 		{"the endpoint", nil, "/mcp", nil, 401, "token"},
 		{"no metrics", nil, "/metrics", token, 404, ""},
 		{"metrics", func(o *front.Options) { o.Metrics = metrics }, "/metrics", token, 200, "metrics"},
+		{"a slash at the end", func(o *front.Options) { o.Metrics = metrics }, "/metrics/", token, 200, "metrics"},
 		{"metrics without the token", func(o *front.Options) { o.Metrics = metrics }, "/metrics", nil, 401, "token"},
 		{"a health check elsewhere", func(o *front.Options) { o.HealthPath = "/{up" }, "/%7Bup", nil, 503, "launching"},
 		{"a health check in the place of the page", func(o *front.Options) { o.HealthPath = "/" }, "/", nil, 503, "launching"},
