@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -31,6 +33,8 @@ type order struct {
 	Init bool
 	// Namespace says that the child lives in a user and mount namespace.
 	Namespace bool
+	// Listens says that the program itself listens: no bridge is in front of it.
+	Listens bool
 	// StopSignal is what the child gets for SIGTERM and SIGINT; zero for these
 	// themselves.
 	StopSignal unix.Signal
@@ -42,7 +46,8 @@ func newOrder(ready boot.Ready, umask int) order {
 		Options: handoff.Options{
 			Path: ready.Path, Umask: umask, Root: ready.Root, Mount: ready.Mount, FakeRoot: ready.FakeRoot,
 		},
-		Init: ready.Init, Namespace: ready.Namespace, StopSignal: ready.StopSignal,
+		Listens: true,
+		Init:    ready.Init, Namespace: ready.Namespace, StopSignal: ready.StopSignal,
 	}
 }
 
@@ -163,8 +168,21 @@ func stay(p Process, o order, files []*os.File) (code int, err error) {
 	if o.Namespace {
 		cmd.SysProcAttr = namespace()
 	}
-	return initd.Run(cmd, opts)
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, unix.SIGTERM, unix.SIGINT)
+	defer signal.Stop(asked)
+	began := time.Now()
+	code, err = initd.Run(cmd, opts)
+	if took := time.Since(began); o.Listens && err == nil && code == 0 && len(asked) == 0 && took < atOnce {
+		opts.Log.Warn("The server ended at once, with exit code 0", "took", round(took),
+			"hint", "it listens no more: if it speaks stdio, MCP_TRANSPORT=stdio has the runner serve it over HTTP")
+	}
+	return code, err
 }
+
+// atOnce is how soon a server ends that finds nobody at its standard input, with
+// all that it imports: one that listens does not end by itself.
+const atOnce = 10 * time.Second
 
 func closeAll(files []*os.File) error {
 	var err error

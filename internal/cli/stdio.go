@@ -93,6 +93,6 @@ func becomeBridge(p Process, svc *service, passage front.Passage, o order) error
 	o.Options.Path, o.Options.Outside = executable(), true
 	// The bridge does itself what a parent stays for, and the signal is not for
 	// the bridge. But only a parent can make a namespace.
-	o.Init, o.StopSignal = o.Namespace, 0
+	o.Init, o.StopSignal, o.Listens = o.Namespace, 0, false
 	return handOver(p, o, files...)
 }
