@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -195,13 +196,14 @@ func (s *start) plan(ctx context.Context, img *registry.Image) (launch.Plan, err
 	if err != nil {
 		return launch.Plan{}, err
 	}
-	for _, warning := range plan.Warnings {
+	taken := takenFrom(ctx, s.cfg, s.opts, s.layout.allows())
+	for _, warning := range slices.Concat(plan.Warnings, program.Doubts(s.layout.root, plan, taken)) {
 		s.opts.Log.Warn("Check the image", "reason", warning)
 	}
 	if s.stop, err = s.stopSignal(img.Config.StopSignal); err != nil {
 		return launch.Plan{}, err
 	}
-	return plan, program.Early(s.layout.root, plan, takenFrom(ctx, s.cfg, s.opts, s.layout.allows()))
+	return plan, program.Early(s.layout.root, plan, taken)
 }
 
 // stopSignal is what the server's parent, if one stays, makes of SIGTERM.

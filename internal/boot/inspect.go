@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
@@ -66,8 +67,10 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 	}
 	plan, err := planLaunch(img.Config, cfg, opts, root)
 	if err == nil {
+		taken := takenFrom(ctx, cfg, opts, allowed(cfg))
+		plan.Warnings = slices.Concat(plan.Warnings, program.Doubts(root, plan, taken))
 		in.describe(plan)
-		err = program.Early(root, plan, takenFrom(ctx, cfg, opts, allowed(cfg)))
+		err = program.Early(root, plan, taken)
 	}
 	in.judge(err)
 	if in.Starts && len(in.Ports) == 0 && cfg.Transport != config.Stdio {

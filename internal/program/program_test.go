@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -561,6 +562,46 @@ func TestEarly(t *testing.T) {
 			hint: "take the whole image by RUNNER_MODE=rootfs",
 		},
 		{
+			name: "a command in shell form, which this container's shell would not find",
+			tree: tree{"bin/sh": static()},
+			plan: planOf(debian, "/bin/sh", "-c", "exec node index.js --port $PORT"),
+			want: `cannot exec "node": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: "take the whole image by RUNNER_MODE=rootfs, use a base for this container that has node",
+		},
+		{
+			name: "a path in shell form",
+			tree: tree{"bin/sh": static()},
+			plan: planOf(debian, "sh", "-c", "/usr/local/bin/uv run server.py"),
+			want: `cannot exec "/usr/local/bin/uv": /usr/local/bin/uv is outside the allowlist, and this container has no such file`,
+			hint: "take the whole image by RUNNER_MODE=rootfs",
+		},
+		{
+			name: "uv, which the container has not",
+			plan: planOf(debian, "uv", "run", "server.py"),
+			want: `cannot exec "uv": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: "take the whole image by RUNNER_MODE=rootfs",
+		},
+		{
+			name: "what the image may bring, in shell form",
+			tree: tree{"bin/sh": static()},
+			plan: planOf(debian, "/bin/sh", "-c", "/app/start.sh && node"),
+		},
+		{
+			name: "a script that begins with what only a shell understands",
+			tree: tree{"bin/sh": static()},
+			plan: planOf(debian, "/bin/sh", "-c", "cd /app && ./server"),
+		},
+		{
+			name: "a script that sets a variable first",
+			tree: tree{"bin/sh": static()},
+			plan: planOf(debian, "/bin/sh", "-c", "PATH=/app/bin node"),
+		},
+		{
+			name: "a word that the shell expands",
+			tree: tree{"bin/sh": static()},
+			plan: planOf(debian, "/bin/sh", "-c", "$SERVER"),
+		},
+		{
 			name: "the entrypoint script of an official image",
 			plan: planOf(debian, "docker-entrypoint.sh"),
 			want: `cannot exec "docker-entrypoint.sh": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
@@ -573,7 +614,7 @@ func TestEarly(t *testing.T) {
 		{
 			name: "an absolute path that the container has",
 			tree: tree{"bin": link("usr/bin"), "usr/bin/sh": static()},
-			plan: planOf(debian, "/bin/sh", "-c", "server"),
+			plan: planOf(debian, "/bin/sh", "/app/server.sh"),
 		},
 		{
 			name: "an absolute path outside",
@@ -610,6 +651,39 @@ func TestEarly(t *testing.T) {
 	root, _ := tree{}.open(t)
 	if err := program.Early(root, planOf(debian, "node"), everything()); err != nil {
 		t.Errorf("Early refuses what an image taken as a whole may bring: %v", err)
+	}
+}
+
+func TestDoubts(t *testing.T) {
+	t.Parallel()
+	const path = "/app/.venv/bin:/usr/local/bin:/usr/bin"
+	const doubt = "the image is built on Python 3.13, and python of this container is 3.12: what pip installed outside of /app is not found; " +
+		"take the whole image by RUNNER_MODE=rootfs"
+	container := tree{"usr/bin/python3.12": static(), "usr/bin/python": link("python3.12")}
+	for _, tt := range []struct {
+		name    string
+		plan    launch.Plan
+		version string
+		want    []string
+	}{
+		{"another minor version", planOf("/usr/local/bin:/usr/bin", "python", "server.py"), "3.13.2", []string{doubt}},
+		{"the same one", planOf("/usr/local/bin:/usr/bin", "python", "server.py"), "3.12.1", nil},
+		{"none is told", planOf("/usr/local/bin:/usr/bin", "python", "server.py"), "", nil},
+		{"a virtual environment may come", planOf(path, "python", "server.py"), "3.13.2", nil},
+		{"one that may come by its path", planOf(path, "/app/.venv/bin/python"), "3.13.2", nil},
+		{"another program", planOf("/usr/bin", "node"), "3.13.2", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			root, _ := container.open(t)
+			got := program.Doubts(root, tt.plan.WithEnv("PYTHON_VERSION", tt.version), taken(t))
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("Doubts = %q, want %q", got, tt.want)
+			}
+			if got := program.Doubts(root, tt.plan.WithEnv("PYTHON_VERSION", tt.version), everything()); got != nil {
+				t.Errorf("of a whole image: %q", got)
+			}
+		})
 	}
 }
 
