@@ -13,7 +13,7 @@ import (
 func TestTheChecklistNamesTestsThatExist(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
-	for _, room := range []string{"internal/bridge", "internal/bridge/child", "internal/front", "test/bridge"} {
+	for _, room := range []string{"internal/bridge", "internal/bridge/child", "internal/front", "internal/origins", "test/bridge"} {
 		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(room), "*_test.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s has no tests: %v", room, err)
