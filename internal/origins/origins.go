@@ -4,12 +4,16 @@
 package origins
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+
+	"golang.org/x/net/idna"
 )
 
 // Allowed says under which names clients may address a server, and from
@@ -30,7 +34,7 @@ type Allowed struct {
 // From reads from an environment under which names the platform makes
 // the server known, and RUNNER_ALLOWED_ORIGINS: origins such as
 // https://mcp.example.com, separated by commas or spaces, or * for all. The
-// error is an *Error.
+// error names the first entry that is none.
 func From(environ []string) (Allowed, error) {
 	env := map[string]string{}
 	for _, entry := range environ {
@@ -64,13 +68,6 @@ func (o *Allowed) addHost(host, prefix string) {
 	}
 }
 
-// Error says that an entry of RUNNER_ALLOWED_ORIGINS is no origin.
-type Error struct{ Entry string }
-
-func (e *Error) Error() string {
-	return strconv.Quote(e.Entry) + " is not an origin such as https://mcp.example.com"
-}
-
 func (o *Allowed) addOrigins(list string) error {
 	for entry := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == ' ' }) {
 		if entry == "*" {
@@ -79,7 +76,7 @@ func (o *Allowed) addOrigins(list string) error {
 		}
 		u, ok := canonical(strings.TrimSuffix(entry, "/"))
 		if !ok {
-			return &Error{Entry: entry}
+			return fmt.Errorf("%q is not an origin such as https://mcp.example.com", entry)
 		}
 		o.origins = append(o.origins, u.String())
 		o.names = append(o.names, hostname(u.Host))
@@ -120,18 +117,44 @@ func (o *Allowed) AllowsOrigin(header string) bool {
 	return isLocalhost(host) || u.Scheme == "https" && u.Port() == "" && o.allowsName(host)
 }
 
-// canonical returns an origin in lower case and without the port that its
-// scheme has anyway. What is more than scheme, host and port is none.
+// canonical returns an origin as browsers write it (RFC 6454, 6.2): in lower
+// case, names in ASCII, addresses in their short form, and without the port that
+// its scheme has anyway. What is more than scheme, host and port is none.
 func canonical(origin string) (*url.URL, bool) {
 	text := strings.ToLower(origin)
 	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || text != u.Scheme+"://"+u.Host || strings.HasSuffix(u.Host, ":") {
+	if err != nil || text != u.Scheme+"://"+u.Host || strings.HasSuffix(u.Host, ":") {
 		return nil, false
 	}
-	if port := u.Port(); u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443" {
-		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	host, okHost := canonicalHost(u.Hostname())
+	port, okPort := canonicalPort(u)
+	u.Host = host + port
+	return u, okHost && okPort
+}
+
+func canonicalHost(host string) (string, bool) {
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() {
+		return "[" + addr.String() + "]", true
 	}
-	return u, true
+	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		ascii, err := idna.Lookup.ToASCII(host)
+		return ascii, err == nil
+	}
+	// Names of containers may have what those of the DNS have not: "_".
+	return host, host != "" && strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-._") == ""
+}
+
+// canonicalPort returns the port of a URL with its colon; empty if it is that
+// of the scheme.
+func canonicalPort(u *url.URL) (string, bool) {
+	if u.Port() == "" {
+		return "", true
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if u.Scheme == "http" && port == 80 || u.Scheme == "https" && port == 443 {
+		return "", true
+	}
+	return ":" + strconv.FormatUint(port, 10), err == nil
 }
 
 func (o *Allowed) allowsName(host string) bool {

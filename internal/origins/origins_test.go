@@ -1,8 +1,11 @@
 package origins_test
 
 import (
+	"net/url"
 	"strconv"
+	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/drengskapur/fastmcp-runner/internal/origins"
 )
@@ -61,6 +64,17 @@ func TestAllowedFromAnEnvironment(t *testing.T) {
 			},
 		},
 		{
+			"what browsers write in another way",
+			[]string{"RUNNER_ALLOWED_ORIGINS=https://Straße.example https://[2001:DB8:0:0::1]:0443 http://my_mcp:08080 vscode-webview://1a2b http://[::FFFF:10.0.0.7]"},
+			[]string{"xn--strae-oqa.example", "my_mcp", "[2001:db8::1]"},
+			[]string{"strasse.example"},
+			[]string{
+				"https://xn--strae-oqa.example", "https://[2001:db8::1]", "http://my_mcp:8080", "vscode-webview://1a2b",
+				"http://[::ffff:a00:7]",
+			},
+			[]string{"https://strasse.example", "https://[2001:db8::1]:8443", "http://my_mcp", "https://my_mcp:8080"},
+		},
+		{
 			"everything",
 			[]string{"RUNNER_ALLOWED_ORIGINS=*"},
 			[]string{"evil.com"},
@@ -92,7 +106,10 @@ func TestAllowedFromAnEnvironment(t *testing.T) {
 
 func TestAWrongOriginOfTheOperatorIsAnError(t *testing.T) {
 	t.Parallel()
-	for _, list := range []string{"mcp.example.com", "https://a/b", "https://", "https://user@a"} {
+	for _, list := range []string{
+		"mcp.example.com", "https://a/b", "https://a//", "https://", "https://user@a", "null", "https://*.example.com", "https://a:65536",
+		"https://a:", "https://[::1", "https://[fe80::1%25eth0]", "https://a\u200d.example", "https://a%41", "https://a;b",
+	} {
 		_, err := origins.From([]string{"RUNNER_ALLOWED_ORIGINS=https://fine.example " + list})
 		if want := strconv.Quote(list) + " is not an origin such as https://mcp.example.com"; err == nil || err.Error() != want {
 			t.Errorf("%q: error %v, want %s", list, err, want)
@@ -128,4 +145,30 @@ func TestHostsAndOriginsThatLookLikeOthers(t *testing.T) {
 			t.Errorf("Origin %q is allowed: %t, want %t", origin, got, want)
 		}
 	}
+}
+
+func FuzzAnEntryAdmitsItself(f *testing.F) {
+	for _, entry := range []string{
+		"https://mcp.example.com", "HTTP://DESK.lan.:080/", "https://[::1]:443", "https://bücher.example", "app://x", "https://*.a", "*",
+	} {
+		f.Add(entry)
+	}
+	f.Fuzz(func(t *testing.T, entry string) {
+		o, err := origins.From([]string{"RUNNER_ALLOWED_ORIGINS=" + entry})
+		entry = strings.TrimSpace(entry)
+		if err != nil || entry == "" || strings.ContainsAny(entry, ", ") {
+			return
+		}
+		if origin := strings.TrimSuffix(entry, "/"); !o.AllowsOrigin(origin) {
+			t.Errorf("%q does not admit itself", origin)
+		}
+		// Clients name the Host in ASCII (RFC 5891, 4.4).
+		if u, err := url.Parse(entry); err == nil && isASCII(u.Host) && !o.AllowsHost(u.Host) {
+			t.Errorf("%q does not admit its Host %q", entry, u.Host)
+		}
+	})
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }
