@@ -110,13 +110,14 @@ by RUNNER_CMD.`,
 	}
 }
 
-// parse reads the configuration for a command that cannot do without the
-// variables in required. An image named on the command line goes before IMAGE,
+// parse reads the configuration for a command that serves an image, or says how
+// it would be served, and cannot do without the variables in required. An image named on the command line goes before IMAGE,
 // with a warning if the two differ.
 func (p Process) parse(image string, required ...string) (*config.Config, error) {
 	return p.parseFor(config.Image, image, required...)
 }
 
+// parseFor is parse for what else a command serves.
 func (p Process) parseFor(serves config.Served, image string, required ...string) (*config.Config, error) {
 	environ := p.Environ
 	if image != "" {

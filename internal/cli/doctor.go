@@ -28,12 +28,11 @@ image would start, and if not, why and what to set.`,
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var required []string
-		image := strings.Join(args, "")
+		image, serves := strings.Join(args, ""), config.Nothing
 		if image != "" {
-			required = append(required, "IMAGE")
+			serves = config.Image
 		}
-		cfg, err := p.parse(image, required...)
+		cfg, err := p.parseFor(serves, image)
 		if err != nil {
 			return err
 		}

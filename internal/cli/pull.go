@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
+	"github.com/drengskapur/fastmcp-runner/internal/config"
 )
 
 func pullCommand(p Process) *cobra.Command {
@@ -34,7 +35,7 @@ not given.`,
 }
 
 func pull(ctx context.Context, p Process, image string) error {
-	cfg, err := p.parse(image, "IMAGE")
+	cfg, err := p.parseFor(config.Nothing, image, "IMAGE")
 	if err != nil {
 		return err
 	}

@@ -75,3 +75,44 @@ func TestAKeyInAFileIsLongEnoughToo(t *testing.T) {
 		t.Error("the fault shows the key")
 	}
 }
+
+func TestFaultsOfWhatIsServed(t *testing.T) {
+	t.Parallel()
+	const (
+		token    = "RUNNER_AUTH_TOKEN=open-sesame"
+		opens    = " has no effect on a server that listens itself (MCP_TRANSPORT=streamable-http), which would stand open: unset it, and have the server check who comes; or set MCP_TRANSPORT=stdio if it speaks stdio"
+		noOrigin = `RUNNER_ALLOWED_ORIGINS="app.example.com": "app.example.com" is not an origin such as https://mcp.example.com`
+		health   = `MCP_PATH and HEALTHCHECK_PATH both take the path "/health": choose another one`
+	)
+	clash := []string{"PORT=80a", "MCP_PATH=/health", "RUNNER_ALLOWED_ORIGINS=app.example.com"}
+	together := strings.Join([]string{health, `PORT="80a": not a number from 1 to 65535`, noOrigin}, "\n")
+	for _, test := range []struct {
+		name    string
+		serves  config.Served
+		environ []string
+		want    string
+	}{
+		{"a token before a server that listens", config.Image, []string{token}, "RUNNER_AUTH_TOKEN" + opens},
+		{"its file", config.Image, []string{"RUNNER_AUTH_TOKEN_FILE=/token"}, "RUNNER_AUTH_TOKEN_FILE" + opens},
+		{"origins", config.Image, []string{"RUNNER_ALLOWED_ORIGINS=*"}, "RUNNER_ALLOWED_ORIGINS" + opens},
+		{"what protects nothing", config.Image, []string{"RUNNER_SESSION_KEY=0123456789abcdef", "RUNNER_METRICS=on"}, ""},
+		{"a transport that is none", config.Image, []string{"MCP_TRANSPORT=tcp", token}, `MCP_TRANSPORT="tcp": not one of streamable-http, sse, stdio`},
+		{"a stdio server", config.Image, []string{"MCP_TRANSPORT=stdio", token}, ""},
+		{"a command", config.Command, []string{"MCP_TRANSPORT=sse", token}, ""},
+		{"nothing", config.Nothing, []string{token, "MCP_PATH=/health"}, ""},
+		{"a clash where no bridge is", config.Image, []string{"MCP_PATH=/health"}, ""},
+		{"all faults of a stdio server", config.Image, append(clash, "MCP_TRANSPORT=stdio"), together},
+		{"all faults of a command", config.Command, clash, together},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			files := fstest.MapFS{"token": file("open-sesame\n")}
+			_, err := config.Parse(config.Source{Environ: test.environ, Open: opener(files), Serves: test.serves})
+			if test.want != "" {
+				wantFault(t, err, test.want)
+			} else if err != nil {
+				t.Errorf("fault: %v", err)
+			}
+		})
+	}
+}

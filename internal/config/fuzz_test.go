@@ -21,6 +21,7 @@ func FuzzParse(f *testing.F) {
 		"RUNNER_CMD=[\"a\",null]\nRUNNER_ENTRYPOINT=sh -c 'x\nMCP_ENV_A=1\nMCP_ENV_A=2\nMCP_ENV_1=x",
 		"REGISTRY_USER_FILE=/user\nREGISTRY_PASSWORD=\nREGISTRY_PASSWORD_FILE=/password\nDOCKER_CONFIG=/d",
 		"HTTPS_PROXY=ftp://x\nRUNNER_PLATFORM=linux/arm64/v8\nRUNNER_ALLOW_PATHS=/etc\nRUNNER_FOO=1\n=x\nno",
+		"MCP_TRANSPORT=stdio\nMCP_PATH=/%68ealth\nRUNNER_METRICS=on\nHEALTHCHECK_PATH=/metrics\nRUNNER_ALLOWED_ORIGINS=https://a, \"b",
 		"MCP_HOST=::1\nMCP_PATH=/%zz\nHEALTHCHECK_PATH=/a?b\nLOG_LEVEL=warn\nLOG_FORMAT=json\nTZ=\x00",
 	} {
 		f.Add(seed, "\n", false)
@@ -38,7 +39,7 @@ func FuzzParse(f *testing.F) {
 		}
 		environ = append(environ, strings.Split(lines, "\n")...)
 		files := fstest.MapFS{"password": file(secret), "user": file("me\n"), "d/config.json": file(secret)}
-		src := config.Source{Environ: environ, Open: opener(files), Required: []string{"IMAGE", "PORT"}}
+		src := config.Source{Environ: environ, Open: opener(files), Required: []string{"IMAGE", "PORT"}, Serves: config.Image}
 		cfg, err := config.Parse(src)
 		again, errAgain := config.Parse(src)
 		if err != nil {
