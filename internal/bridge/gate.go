@@ -99,12 +99,13 @@ func (g *gate) estimate(ahead int) time.Duration {
 }
 
 // promise returns when another one may come: each when one more has started,
-// so that they find room and do not all come together. It allows for starts
-// that take a quarter longer than the last ones. The lock is held.
+// so that they find room and do not all come together, and none before those that
+// run now are over, which may end together. It allows for starts that take a
+// quarter longer than the last ones. The lock is held.
 func (g *gate) promise() time.Duration {
 	now := time.Now()
-	if g.promised.Before(now) {
-		g.promised = now
+	if soonest := now.Add(time.Duration(g.running) * g.pace); g.promised.Before(soonest) {
+		g.promised = soonest
 	}
 	g.promised = g.promised.Add(g.pace * 5 / 4)
 	return min(g.promised.Sub(now), maxWait)

@@ -91,7 +91,8 @@ func TestWhoWouldWaitTooLongIsTold(t *testing.T) {
 		for _, at := range turns[:4] {
 			at.Leave(true) // four in 4 s: one for each second
 		}
-		for _, want := range []time.Duration{1250 * time.Millisecond, 2500 * time.Millisecond, 3750 * time.Millisecond} {
+		// Behind the four that run now.
+		for _, want := range []time.Duration{5250 * time.Millisecond, 6500 * time.Millisecond, 7750 * time.Millisecond} {
 			_, err := g.Join()
 			if wait, retry := bridge.Crowded(err); wait != 197*time.Second || retry != want {
 				t.Errorf("Join = %v, to come again in %s; want a wait of 197 s, and %s", err, retry, want)
