@@ -15,21 +15,6 @@ type Progress struct {
 	total, read  atomic.Int64
 }
 
-// NewProgress returns a Progress of layers that are known already, with their
-// total size in bytes.
-func NewProgress(layers, total int64) *Progress {
-	p := new(Progress)
-	p.layers.Store(layers)
-	p.total.Store(total)
-	return p
-}
-
-// Add counts bytes that were read.
-func (p *Progress) Add(n int64) { p.read.Add(n) }
-
-// LayerDone counts a layer that was read to its end.
-func (p *Progress) LayerDone() { p.done.Add(1) }
-
 // Snapshot is the state of a Progress at one moment.
 type Snapshot struct {
 	Layers, Done int64 // layers in all, and those read to their end
@@ -56,9 +41,9 @@ type countedBlob struct {
 // Read reads from the blob.
 func (c countedBlob) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
-	c.progress.Add(int64(n))
+	c.progress.read.Add(int64(n))
 	if err == io.EOF { // bare, it says that the blob ended and verified
-		c.progress.LayerDone()
+		c.progress.done.Add(1)
 	}
 	return n, err
 }

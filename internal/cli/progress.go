@@ -19,9 +19,9 @@ const (
 	logInterval = 5 * time.Second
 )
 
-// showProgress shows p until the returned function is called: as a bar if w is
-// a terminal, else as a line in the log every few seconds.
-func showProgress(p *boot.Progress, w io.Writer, log *slog.Logger) (done func()) {
+// showProgress shows how far a start has come until the returned function is
+// called: as a bar if w is a terminal, else as a line in the log every few seconds.
+func showProgress(now func() boot.Snapshot, w io.Writer, log *slog.Logger) (done func()) {
 	interval, show, end := logInterval, logProgress(log), func() {}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		interval = barInterval
@@ -36,7 +36,7 @@ func showProgress(p *boot.Progress, w io.Writer, log *slog.Logger) (done func())
 		for {
 			select {
 			case <-ticker.C:
-				show(p.Snapshot())
+				show(now())
 			case <-stop:
 				return
 			}

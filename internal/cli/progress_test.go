@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,21 +20,18 @@ func TestProgressIsALineEveryFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		log := logging.New(&out, logging.Options{Level: slog.LevelInfo})
-		p := boot.NewProgress(4, 200e6)
-		done := cli.ShowProgress(p, io.Discard, log)
+		var now atomic.Pointer[boot.Snapshot]
+		now.Store(&boot.Snapshot{Layers: 4, Total: 200e6})
+		done := cli.ShowProgress(func() boot.Snapshot { return *now.Load() }, io.Discard, log)
 		time.Sleep(4 * time.Second) // in the bubble, no time passes
 		if out.Len() > 0 {
 			t.Errorf("after four seconds the log says %q", out.String())
 		}
-		p.Add(50e6)
+		now.Store(&boot.Snapshot{Layers: 4, Total: 200e6, Read: 50e6})
 		time.Sleep(2 * time.Second)
-		p.Add(100e6)
-		p.LayerDone()
+		now.Store(&boot.Snapshot{Layers: 4, Total: 200e6, Read: 150e6, Done: 1})
 		time.Sleep(5 * time.Second)
-		p.Add(50e6)
-		for range 3 {
-			p.LayerDone()
-		}
+		now.Store(&boot.Snapshot{Layers: 4, Total: 200e6, Read: 200e6, Done: 4})
 		time.Sleep(20 * time.Second)
 		done()
 		var got []string

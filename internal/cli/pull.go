@@ -46,7 +46,7 @@ func pull(ctx context.Context, p Process, image string) error {
 	opts.Log = p.logger(cfg.Secrets()...)
 	tellWarnings(opts.Log, cfg)
 	opts.Progress = new(boot.Progress)
-	done := showProgress(opts.Progress, p.Stderr, opts.Log)
+	done := showProgress(opts.Progress.Snapshot, p.Stderr, opts.Log)
 	defer done()
 	return boot.Pull(ctx, cfg, opts)
 }

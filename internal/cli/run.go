@@ -50,7 +50,7 @@ func prepare(ctx context.Context, p Process, cfg *config.Config, log *slog.Logge
 	}
 	opts.Log = log
 	opts.Progress = progress
-	done := showProgress(progress, p.Stderr, log)
+	done := showProgress(progress.Snapshot, p.Stderr, log)
 	defer done()
 	return boot.Prepare(ctx, cfg, opts)
 }

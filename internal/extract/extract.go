@@ -68,7 +68,6 @@ type Report struct {
 	Entries  int64 // entries of all layers, the excluded ones among them
 	Files    int64 // regular files that are wanted, those that a higher layer replaces among them
 	Bytes    int64 // bytes in them
-	Unpacked int64 // bytes that the layers unpacked to
 	Excluded int64 // entries outside of what is wanted
 	Devices  int64 // device nodes that were skipped
 	Unknown  int64 // entries of a type that nobody defined, skipped

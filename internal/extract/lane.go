@@ -148,7 +148,7 @@ func (x *lane) collect() {
 	r.Kept += x.report.Kept
 	r.Owners += x.report.Owners + filled.Owners
 	r.Xattrs += x.report.Xattrs + filled.Xattrs
-	r.Entries, r.Unpacked = x.used.Entries, x.used.Bytes
+	r.Entries = x.used.Entries
 	x.own.mayChown = x.own.mayChown && x.fill.own.mayChown
 }
 

@@ -44,8 +44,6 @@ type Target struct {
 // Error says what was asked and why the answer is not that of a healthy
 // server.
 type Error struct {
-	// URL is what was asked.
-	URL string
 	// Status is the HTTP status of the answer; 0 if there was none.
 	Status int
 
@@ -133,7 +131,7 @@ func ask(ctx context.Context, address string, timeout time.Duration) error {
 	if line := firstLine(response.Body); line != "" {
 		text += fmt.Sprintf(": %q", line)
 	}
-	return &Error{URL: address, Status: response.StatusCode, text: text}
+	return &Error{Status: response.StatusCode, text: text}
 }
 
 // newClient returns a client that stays on one host. Its transport is its own:
@@ -168,7 +166,7 @@ func noAnswer(address string, timeout time.Duration, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = fmt.Sprintf("%s gave no answer within %s", address, timeout)
 	}
-	return &Error{URL: address, text: text, err: err}
+	return &Error{text: text, err: err}
 }
 
 // firstLine returns the beginning of an answer's text. The status has already

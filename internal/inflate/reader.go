@@ -13,9 +13,8 @@
 // buffers are arrays whose sizes are powers of two and whose indices are masked,
 // so that the compiler proves every access to be in bounds.
 //
-// Two interfaces are offered. A pipeline calls [Reader.Fill] with [Block] values
-// of its own and passes them on without copying a byte; everybody else uses the
-// Reader as an [io.Reader] or [io.WriterTo].
+// A pipeline calls [Reader.Fill] with [Block] values of its own and passes them on
+// without copying a byte.
 package inflate
 
 import "io"
@@ -53,9 +52,6 @@ type Reader struct {
 	history int // how many bytes at the end of window are valid
 
 	err error // the error that Fill will return from now on
-
-	own     *Block // the block behind Read and WriteTo
-	pending []byte // what Read has not delivered yet of own
 }
 
 // NewReader returns a Reader of the gzip stream r. It reads nothing yet.
@@ -75,7 +71,6 @@ func (z *Reader) Reset(r io.Reader) {
 	z.last = false
 	z.history = 0
 	z.err = nil
-	z.pending = nil
 }
 
 // Fill replaces the contents of b by the next part of the decompressed stream:
@@ -99,51 +94,6 @@ func (z *Reader) Fill(b *Block) error {
 		return nil
 	}
 	return z.err
-}
-
-// Read implements [io.Reader].
-func (z *Reader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if len(z.pending) == 0 {
-		if err := z.fillOwn(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, z.pending)
-	z.pending = z.pending[n:]
-	return n, nil
-}
-
-// WriteTo implements [io.WriterTo].
-func (z *Reader) WriteTo(w io.Writer) (int64, error) {
-	var total int64
-	for {
-		if len(z.pending) > 0 {
-			n, err := w.Write(z.pending)
-			total += int64(n)
-			z.pending = z.pending[n:]
-			if err != nil {
-				return total, err
-			}
-		}
-		switch err := z.fillOwn(); {
-		case err == io.EOF: //nolint:errorlint // an error that wraps io.EOF is a failure of the source
-			return total, nil
-		case err != nil:
-			return total, err
-		}
-	}
-}
-
-func (z *Reader) fillOwn() error {
-	if z.own == nil {
-		z.own = new(Block)
-	}
-	err := z.Fill(z.own)
-	z.pending = z.own.Bytes()
-	return err
 }
 
 // step names the part of a gzip stream that comes next.
