@@ -19,7 +19,7 @@ import (
 func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.Image, error) {
 	proxy := cfg.Proxy.ProxyFunc()
 	ropts := registry.Options{
-		Credentials: registry.Credentials{Username: cfg.RegistryUser, Password: registry.Secret(cfg.RegistryPassword.Reveal())},
+		Credentials: registry.Credentials{Username: cfg.RegistryUser, Password: cfg.RegistryPassword},
 		Environ:     cfg.ServerEnv,
 		Insecure:    cfg.InsecureRegistries,
 		RootCAs:     cfg.CACerts,
@@ -28,7 +28,7 @@ func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.I
 		Log:         opts.Log,
 	}
 	for _, docker := range cfg.DockerConfigs {
-		ropts.DockerConfigs = append(ropts.DockerConfigs, registry.DockerConfig{Source: docker.Source, JSON: registry.Secret(docker.JSON.Reveal())})
+		ropts.DockerConfigs = append(ropts.DockerConfigs, registry.DockerConfig{Source: docker.Source, JSON: docker.JSON})
 	}
 	client, err := registry.New(ropts)
 	if err != nil {

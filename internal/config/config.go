@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/drengskapur/fastmcp-runner/internal/allowlist"
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // Source is what a Config is made from.
@@ -70,7 +71,7 @@ type Config struct {
 
 	// RegistryUser and RegistryPassword are both set or both empty.
 	RegistryUser     string
-	RegistryPassword Secret
+	RegistryPassword secret.Value
 	// DockerConfigs are the Docker configurations that may hold credentials.
 	// The first that knows the image's registry counts.
 	DockerConfigs []DockerConfig
@@ -112,9 +113,9 @@ type Config struct {
 	MaxEntries int64
 
 	// AuthToken is what clients of a bridge must send; empty for none.
-	AuthToken Secret
+	AuthToken secret.Value
 	// SessionKey signs the ids of sessions; empty for none.
-	SessionKey Secret
+	SessionKey secret.Value
 	// SSE says whether HTTP+SSE is served.
 	SSE SSE
 	// Shared says that all clients share a process of the server.
@@ -225,8 +226,8 @@ func (p *parser) config(t table) *Config {
 		p.warnings = append(p.warnings, "IMAGE="+t.Image.warning)
 	}
 	cfg.RegistryUser, cfg.RegistryPassword = p.credentials(t)
-	cfg.AuthToken = NewSecret(p.orFile("RUNNER_AUTH_TOKEN", t.AuthToken, t.AuthTokenFile))
-	cfg.SessionKey = NewSecret(p.sessionKey(t))
+	cfg.AuthToken = secret.New(p.orFile("RUNNER_AUTH_TOKEN", t.AuthToken, t.AuthTokenFile))
+	cfg.SessionKey = secret.New(p.sessionKey(t))
 	cfg.BridgeGiven = p.bridgeGiven()
 	cfg.DockerConfigs = p.dockerConfigs(t)
 	return cfg

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // DockerConfig is the configuration of a Docker client, which may hold
@@ -16,7 +18,7 @@ type DockerConfig struct {
 	// Source is the file's name, or the variable that held the content.
 	Source string
 	// JSON is the content: a JSON object.
-	JSON Secret
+	JSON secret.Value
 }
 
 // dockerAuth is the content of a Docker configuration, as JSON or as base64 of
@@ -49,7 +51,7 @@ func checkDockerConfig(content []byte) error {
 func (p *parser) dockerConfigs(t table) []DockerConfig {
 	var list []DockerConfig
 	if t.DockerAuthConfig != "" {
-		list = append(list, DockerConfig{Source: "DOCKER_AUTH_CONFIG", JSON: NewSecret(string(t.DockerAuthConfig))})
+		list = append(list, DockerConfig{Source: "DOCKER_AUTH_CONFIG", JSON: secret.New(string(t.DockerAuthConfig))})
 	}
 	if p.open == nil {
 		return list
@@ -88,7 +90,7 @@ func (open opener) dockerConfig(name string) (DockerConfig, error) {
 	if err != nil {
 		return config, fmt.Errorf("%s: %w", path.Base(name), err)
 	}
-	config.JSON = NewSecret(string(content))
+	config.JSON = secret.New(string(content))
 	return config, checkDockerConfig(content)
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // fault is one wrong variable.
@@ -124,7 +126,7 @@ func maskUserinfo(value string) string {
 	if at < 0 || strings.HasPrefix(host[at:], "@sha") {
 		return value
 	}
-	return scheme + redacted + rest[at:]
+	return scheme + secret.Redacted + rest[at:]
 }
 
 // showName prints a variable's name so that it stays on one line.

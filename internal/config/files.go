@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"strings"
 	"unicode"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // What is read of a file at most.
@@ -50,9 +52,9 @@ func withoutPath(err error) error {
 
 // credentials returns the registry's user and password, from variables or
 // from files: both or neither.
-func (p *parser) credentials(t table) (user string, password Secret) {
+func (p *parser) credentials(t table) (user string, password secret.Value) {
 	user = p.orFile("REGISTRY_USER", t.RegistryUser, t.RegistryUserFile)
-	secret := p.orFile("REGISTRY_PASSWORD", t.RegistryPassword, t.RegistryPasswordFile)
+	hidden := p.orFile("REGISTRY_PASSWORD", t.RegistryPassword, t.RegistryPasswordFile)
 	if strings.Contains(user, ":") {
 		p.faults.add("REGISTRY_USER", "REGISTRY_USER=%s: holds a colon, which HTTP Basic authentication (RFC 7617) cannot carry", show(user))
 	}
@@ -63,7 +65,7 @@ func (p *parser) credentials(t table) (user string, password Secret) {
 	if passwordFrom != "" && userFrom == "" {
 		p.faults.add(passwordFrom, "%s is set but REGISTRY_USER is not: set both, or neither", passwordFrom)
 	}
-	return user, NewSecret(secret)
+	return user, secret.New(hidden)
 }
 
 // either returns which of a variable and its _FILE is set; "" if none.

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // Secrets returns every credential that the configuration holds, in the forms
@@ -15,9 +17,9 @@ func (c *Config) Secrets() []string {
 	if !c.RegistryPassword.Empty() {
 		list = append(list, basicAuth(c.RegistryUser, c.RegistryPassword.Reveal())...)
 	}
-	for _, secret := range []Secret{c.AuthToken, c.SessionKey} {
-		if !secret.Empty() {
-			list = append(list, secret.Reveal())
+	for _, value := range []secret.Value{c.AuthToken, c.SessionKey} {
+		if !value.Empty() {
+			list = append(list, value.Reveal())
 		}
 	}
 	for _, docker := range c.DockerConfigs {
@@ -48,9 +50,9 @@ func (d DockerConfig) secrets() []string {
 	}
 	var list []string
 	for _, auth := range config.Auths {
-		for _, secret := range []string{auth.Auth, auth.Password, auth.IdentityToken, auth.RegistryToken} {
-			if secret != "" {
-				list = append(list, secret)
+		for _, value := range []string{auth.Auth, auth.Password, auth.IdentityToken, auth.RegistryToken} {
+			if value != "" {
+				list = append(list, value)
 			}
 		}
 		if decoded, err := base64.StdEncoding.DecodeString(auth.Auth); err == nil {

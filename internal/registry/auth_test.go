@@ -14,12 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 const password = "s3cr3t-passw0rd"
 
 func alice() registry.Credentials {
-	return registry.Credentials{Username: "alice", Password: password}
+	return registry.Credentials{Username: "alice", Password: secret.New(password)}
 }
 
 // requireBasic returns a hook that lets only alice in.
@@ -149,7 +150,7 @@ func TestAuthentication(t *testing.T) {
 func dockerOptions(configs ...string) registry.Options {
 	var opts registry.Options
 	for _, config := range configs {
-		opts.DockerConfigs = append(opts.DockerConfigs, registry.DockerConfig{Source: "/config.json", JSON: registry.Secret(config)})
+		opts.DockerConfigs = append(opts.DockerConfigs, registry.DockerConfig{Source: "/config.json", JSON: secret.New(config)})
 	}
 	return opts
 }
@@ -280,7 +281,7 @@ func TestRefusedCredentials(t *testing.T) {
 			"trap 44: a private image with a wrong password by Basic",
 			`cannot resolve ghcr.io/acme/mcp: access denied (the registry says UNAUTHORIZED: "authentication required")`,
 			"check the user name and the password or token", requireBasic(),
-			registry.Credentials{Username: "alice", Password: "wrong"},
+			registry.Credentials{Username: "alice", Password: secret.New("wrong")},
 		},
 		{
 			"trap 44: a private image, anonymous",
@@ -359,7 +360,7 @@ func TestTokenServerAnswers(t *testing.T) {
 func TestSecret(t *testing.T) {
 	t.Parallel()
 	var log journal
-	log.logger().Info("Credentials", "password", registry.Secret(password), "credentials", alice())
+	log.logger().Info("Credentials", "password", secret.New(password), "credentials", alice())
 	printed := fmt.Sprintf("%v %+v %#v %s %q", alice(), alice(), alice(), alice().Password, alice().Password)
 	marshalled := string(mustJSON(t, alice()))
 	for where, text := range map[string]string{"log": log.String(), "fmt": printed, "JSON": marshalled} {

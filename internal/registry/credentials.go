@@ -1,39 +1,22 @@
 package registry
 
-import "log/slog"
-
-const redacted = "[redacted]"
-
-// Secret is text that prints as [redacted].
-type Secret string
-
-// String returns [redacted].
-func (Secret) String() string { return redacted }
-
-// GoString returns [redacted].
-func (Secret) GoString() string { return redacted }
-
-// LogValue returns [redacted].
-func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText returns [redacted].
-func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+import "github.com/drengskapur/fastmcp-runner/internal/secret"
 
 // Credentials are what a person gives for a registry.
 type Credentials struct {
 	Username string
-	Password Secret
+	Password secret.Value
 }
 
 // login is all that can prove to a registry or its token server who is asking;
 // the zero value asks anonymously.
 type login struct {
 	username string
-	password Secret
+	password secret.Value
 	// identityToken is an OAuth 2 refresh token, exchanged at the token server.
-	identityToken Secret
+	identityToken secret.Value
 	// registryToken is a bearer token, sent to the registry as it is.
-	registryToken Secret
+	registryToken secret.Value
 }
 
 func (l login) anonymous() bool {

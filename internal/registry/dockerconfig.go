@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // dockerHub is the one key under which the Docker CLI keeps what it knows of
@@ -22,7 +24,7 @@ type DockerConfig struct {
 	// Source is where it was found, for errors: a file or variable.
 	Source string
 	// JSON is its content.
-	JSON Secret
+	JSON secret.Value
 }
 
 // DockerConfigError says what is wrong with a Docker configuration.
@@ -51,18 +53,18 @@ type dockerConfig struct {
 }
 
 type dockerAuth struct {
-	Auth          Secret `json:"auth"` // base64 of user:password
-	Username      string `json:"username"`
-	Password      Secret `json:"password"`
-	IdentityToken Secret `json:"identitytoken"`
-	RegistryToken Secret `json:"registrytoken"`
+	Auth          secret.Value `json:"auth"` // base64 of user:password
+	Username      string       `json:"username"`
+	Password      secret.Value `json:"password"`
+	IdentityToken secret.Value `json:"identitytoken"`
+	RegistryToken secret.Value `json:"registrytoken"`
 }
 
 func parseDockerConfigs(found []DockerConfig) ([]dockerConfig, error) {
 	configs := make([]dockerConfig, len(found))
 	for i, f := range found {
 		configs[i].source = f.Source
-		if err := json.Unmarshal([]byte(f.JSON), &configs[i]); err != nil {
+		if err := json.Unmarshal([]byte(f.JSON.Reveal()), &configs[i]); err != nil {
 			return nil, &DockerConfigError{Source: f.Source, cause: jsonFault(err)}
 		}
 	}
@@ -146,15 +148,15 @@ func (c *dockerConfig) entry(path string) (login, error) {
 
 func (a dockerAuth) login() (login, error) {
 	l := login{username: a.Username, password: a.Password, identityToken: a.IdentityToken, registryToken: a.RegistryToken}
-	if a.Auth == "" {
+	if a.Auth.Empty() {
 		return l, nil
 	}
-	pair, err := base64.StdEncoding.DecodeString(string(a.Auth))
+	pair, err := base64.StdEncoding.DecodeString(a.Auth.Reveal())
 	username, password, ok := strings.Cut(strings.TrimRight(string(pair), "\x00"), ":")
 	if err != nil || !ok {
 		return login{}, errors.New(`its "auth" is not the base64 of user:password`)
 	}
-	l.username, l.password = username, Secret(password)
+	l.username, l.password = username, secret.New(password)
 	return l, nil
 }
 

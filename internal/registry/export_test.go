@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // What fuzz tests reach of the parsers of outside bytes.
@@ -24,12 +26,12 @@ func ParseChallenges(headers ...string) []Challenge {
 
 // DockerLogin returns the user and password that a config has for a repository.
 func DockerLogin(config []byte, repo name.Repository) (user, pass string, err error) {
-	c, err := New(Options{DockerConfigs: []DockerConfig{{JSON: Secret(config)}}})
+	c, err := New(Options{DockerConfigs: []DockerConfig{{JSON: secret.New(string(config))}}})
 	if err != nil {
 		return "", "", err
 	}
 	l, err := c.loginFor(context.Background(), repo)
-	return l.username, string(l.password), err
+	return l.username, l.password.Reveal(), err
 }
 
 // ParseManifest returns the layers of a runnable image manifest, or what an index

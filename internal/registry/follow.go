@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 const maxRedirects = 10
@@ -16,7 +18,7 @@ func (s *session) get(ctx context.Context, u *url.URL, header http.Header) (*htt
 
 // getForeign does the same without credentials, whoever is asked.
 func (s *session) getForeign(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
-	return s.follow(u, func(u *url.URL) (*http.Response, error) { return s.sendAs(ctx, getRequest(u, header), "") })
+	return s.follow(u, func(u *url.URL) (*http.Response, error) { return s.sendAs(ctx, getRequest(u, header), secret.Value{}) })
 }
 
 func (s *session) follow(u *url.URL, ask func(*url.URL) (*http.Response, error)) (*http.Response, error) {
@@ -79,10 +81,10 @@ func (s *session) ask(ctx context.Context, u *url.URL, header http.Header) (*htt
 	return s.sendAs(ctx, req, s.auth.current())
 }
 
-func (s *session) sendAs(ctx context.Context, req *http.Request, authorization Secret) (*http.Response, error) {
+func (s *session) sendAs(ctx context.Context, req *http.Request, authorization secret.Value) (*http.Response, error) {
 	req = req.Clone(ctx)
-	if authorization != "" {
-		req.Header.Set("Authorization", string(authorization))
+	if !authorization.Empty() {
+		req.Header.Set("Authorization", authorization.Reveal())
 	}
 	return s.send(ctx, req)
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 const (
@@ -68,7 +70,7 @@ func helperFault(err error, said string) error {
 func parseHelperAnswer(answer []byte) (login, error) {
 	var doc struct {
 		Username string
-		Secret   Secret
+		Secret   secret.Value
 	}
 	if err := json.Unmarshal(answer, &doc); err != nil {
 		return login{}, errors.New("its answer is not the JSON that helpers give")

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // clientID names this program to OAuth 2 token servers, which require a name.
@@ -17,13 +19,13 @@ const clientID = "fastmcp-runner"
 // Specification". Its lifetime is not looked at: a registry that no longer takes
 // it answers 401, and then there is another.
 type token struct {
-	Token        Secret `json:"token"`
-	AccessToken  Secret `json:"access_token"`
-	RefreshToken Secret `json:"refresh_token"`
+	Token        secret.Value `json:"token"`
+	AccessToken  secret.Value `json:"access_token"`
+	RefreshToken secret.Value `json:"refresh_token"`
 }
 
-func (t token) bearer() Secret {
-	if t.Token != "" {
+func (t token) bearer() secret.Value {
+	if !t.Token.Empty() {
 		return t.Token
 	}
 	return t.AccessToken
@@ -37,7 +39,7 @@ func (s *session) exchange(ctx context.Context, l login, bearer challenge, scope
 	if err != nil || realm.Host == "" {
 		return token{}, fmt.Errorf("the registry names a token server that is no URL: %q", bearer.params["realm"])
 	}
-	if l.identityToken == "" {
+	if l.identityToken.Empty() {
 		return s.token(ctx, tokenByGet(realm, l, bearer.params["service"], scopes))
 	}
 	t, err := s.token(ctx, tokenByPost(realm, l, bearer.params["service"], scopes))
@@ -60,7 +62,7 @@ func tokenByGet(realm *url.URL, l login, service string, scopes []string) *http.
 	u.RawQuery = query.Encode()
 	req := newRequest(http.MethodGet, &u)
 	if l.username != "" {
-		req.Header.Set("Authorization", string(basic(l)))
+		req.Header.Set("Authorization", basic(l).Reveal())
 	}
 	return req
 }
@@ -68,7 +70,7 @@ func tokenByGet(realm *url.URL, l login, service string, scopes []string) *http.
 func tokenByPost(realm *url.URL, l login, service string, scopes []string) *http.Request {
 	form := url.Values{
 		"grant_type":    {"refresh_token"},
-		"refresh_token": {string(l.identityToken)},
+		"refresh_token": {l.identityToken.Reveal()},
 		"client_id":     {clientID},
 		"service":       {service},
 		"scope":         {strings.Join(scopes, " ")},
@@ -97,7 +99,7 @@ func (s *session) token(ctx context.Context, req *http.Request) (token, error) {
 		return token{}, pageError("the token server " + req.URL.Host)
 	}
 	var t token
-	if json.Unmarshal(body, &t) != nil || t.bearer() == "" {
+	if json.Unmarshal(body, &t) != nil || t.bearer().Empty() {
 		return token{}, fmt.Errorf("the token server %s gives no token", req.URL.Host)
 	}
 	return t, nil

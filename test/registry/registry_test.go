@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
+	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
 // layerBytes is the size of the layers that are pushed.
@@ -104,8 +105,8 @@ func newClient(t *testing.T, opts registry.Options) *registry.Client {
 	return c
 }
 
-func credentials(pass registry.Secret) registry.Credentials {
-	return registry.Credentials{Username: user, Password: pass}
+func credentials(pass string) registry.Credentials {
+	return registry.Credentials{Username: user, Password: secret.New(pass)}
 }
 
 // expectation is what becomes of a reference: an image, or an error.
@@ -169,7 +170,7 @@ func TestPasswordsOverTLS(t *testing.T) {
 	docker := registry.Options{
 		DockerConfigs: []registry.DockerConfig{{
 			Source: "/config.json",
-			JSON:   registry.Secret(`{"auths":{"` + address + `":{"username":"` + user + `","password":"` + password + `"}}}`),
+			JSON:   secret.New(`{"auths":{"` + address + `":{"username":"` + user + `","password":"` + password + `"}}}`),
 		}},
 		RootCAs: ca.pem(),
 	}
