@@ -9,6 +9,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -37,7 +38,7 @@ func readAccountFile(root *rootfs.Root, name string) ([]byte, error) {
 // planWhole plans the launch of a whole image once its files are there: its
 // account files say who its user is. It also returns that user, and gives the
 // server its directories and a home.
-func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images launch.User, err error) {
+func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images ids.User, err error) {
 	image := imageOf(img.Config)
 	user, images, homes, err := s.chooseUser(image.User)
 	if err != nil {
@@ -76,7 +77,7 @@ const defaultDir = "/app"
 
 // chooseUser decides whom a whole image runs as, and returns the image's own user
 // too, and where the chosen one may be at home.
-func (s *start) chooseUser(imageUser string) (user, images launch.User, homes []string, err error) {
+func (s *start) chooseUser(imageUser string) (user, images ids.User, homes []string, err error) {
 	passwd, group, err := readAccounts(s.layout.root)
 	if err != nil {
 		return user, images, nil, err
@@ -93,7 +94,7 @@ func (s *start) chooseUser(imageUser string) (user, images launch.User, homes []
 
 // wantsFakeRoot reports whether changes of owners and ids shall succeed without
 // effect: by default where the image counts on root and does not get it.
-func (s *start) wantsFakeRoot(user, images launch.User) bool {
+func (s *start) wantsFakeRoot(user, images ids.User) bool {
 	if s.cfg.FakeRoot != config.Auto {
 		return s.cfg.FakeRoot == config.On
 	}
@@ -114,7 +115,7 @@ func systemDirs() []string {
 
 // handOver gives the directories where a server keeps its files to its user,
 // if that is somebody else than the image counted on.
-func (s *start) handOver(plan launch.Plan, images launch.User) error {
+func (s *start) handOver(plan launch.Plan, images ids.User) error {
 	home, _ := plan.Lookup("HOME")
 	return s.give(plan.User, images, append([]string{"app", "data"}, s.notSystems(plan.Dir, home)...))
 }
@@ -136,11 +137,11 @@ func (s *start) notSystems(dirs ...string) (others []string) {
 }
 
 // give gives directories to the user who stands in for the image's.
-func (s *start) give(user, images launch.User, dirs []string) error {
+func (s *start) give(user, images ids.User, dirs []string) error {
 	if user == images || !s.opts.MayChown {
 		return nil
 	}
-	err := extract.HandOver(s.layout.root, dirs, extract.Owner{UID: user.UID, GID: user.GID})
+	err := extract.HandOver(s.layout.root, dirs, user)
 	if err != nil {
 		return fmt.Errorf("cannot give the server's directories to user %s: %w", user, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/initd"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
@@ -28,8 +29,8 @@ import (
 
 // Options are what the configuration does not say.
 type Options struct {
-	// UID and GID are whom the runner itself runs as.
-	UID, GID uint32
+	// Self is whom the runner itself runs as.
+	Self ids.User
 	// MayChown and MayBecome say whether it may give files away, and become
 	// another user.
 	MayChown, MayBecome bool
@@ -317,7 +318,7 @@ func (s *start) logExtraction(r extract.Report) {
 		log.Warn("Kept the files of /data where the image has others", "entries", r.Kept)
 	}
 	if r.Owners > 0 {
-		log.Warn("Cannot set all owners and modes as this user", "uid", s.opts.UID, "entries", r.Owners)
+		log.Warn("Cannot set all owners and modes as this user", "uid", s.opts.Self.UID, "entries", r.Owners)
 	}
 	if r.Xattrs > 0 {
 		log.Warn("Cannot set all extended attributes on this file system", "attributes", r.Xattrs)

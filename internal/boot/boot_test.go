@@ -14,7 +14,7 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
-	"github.com/drengskapur/fastmcp-runner/internal/launch"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -139,26 +139,26 @@ func TestWholeImage(t *testing.T) {
 
 func TestWholeUser(t *testing.T) {
 	t.Parallel()
-	fallback := config.Config{User: config.User{UID: 1000, GID: 1000}}
-	given := config.Config{User: config.User{UID: 77, GID: 78}, UserGiven: true}
-	root, ordinary := boot.Options{MayBecome: true}, boot.Options{UID: 1000, GID: 1000}
-	stranger := boot.Options{UID: 500, GID: 500}
-	raised := boot.Options{UID: 1000, GID: 1000, MayBecome: true}
+	fallback := config.Config{User: ids.User{UID: 1000, GID: 1000}}
+	given := config.Config{User: ids.User{UID: 77, GID: 78}, UserGiven: true}
+	root, ordinary := boot.Options{MayBecome: true}, boot.Options{Self: ids.User{UID: 1000, GID: 1000}}
+	stranger := boot.Options{Self: ids.User{UID: 500, GID: 500}}
+	raised := boot.Options{Self: ids.User{UID: 1000, GID: 1000}, MayBecome: true}
 	for _, test := range []struct {
 		name   string
 		cfg    config.Config
 		opts   boot.Options
-		images launch.User
-		want   launch.User
+		images ids.User
+		want   ids.User
 	}{
-		{"the image's user, by root", fallback, root, launch.User{UID: 5, GID: 6}, launch.User{UID: 5, GID: 6}},
-		{"the image's user, by a runner whose file has the capabilities", fallback, raised, launch.User{UID: 5, GID: 6}, launch.User{UID: 5, GID: 6}},
-		{"the image's user, whom we are", fallback, stranger, launch.User{UID: 500, GID: 500}, launch.User{UID: 500, GID: 500}},
-		{"the image's user, whom we cannot become", fallback, ordinary, launch.User{UID: 5, GID: 6}, launch.User{UID: 1000, GID: 1000}},
-		{"an image that wants root does not get it", fallback, root, launch.User{}, launch.User{UID: 1000, GID: 1000}},
-		{"an image that wants root, by somebody who is not", fallback, stranger, launch.User{}, launch.User{UID: 500, GID: 500}},
-		{"RUNNER_USER counts more than the image", given, root, launch.User{UID: 5, GID: 6}, launch.User{UID: 77, GID: 78}},
-		{"RUNNER_USER, whom we cannot become", given, ordinary, launch.User{UID: 5, GID: 6}, launch.User{UID: 1000, GID: 1000}},
+		{"the image's user, by root", fallback, root, ids.User{UID: 5, GID: 6}, ids.User{UID: 5, GID: 6}},
+		{"the image's user, by a runner whose file has the capabilities", fallback, raised, ids.User{UID: 5, GID: 6}, ids.User{UID: 5, GID: 6}},
+		{"the image's user, whom we are", fallback, stranger, ids.User{UID: 500, GID: 500}, ids.User{UID: 500, GID: 500}},
+		{"the image's user, whom we cannot become", fallback, ordinary, ids.User{UID: 5, GID: 6}, ids.User{UID: 1000, GID: 1000}},
+		{"an image that wants root does not get it", fallback, root, ids.User{}, ids.User{UID: 1000, GID: 1000}},
+		{"an image that wants root, by somebody who is not", fallback, stranger, ids.User{}, ids.User{UID: 500, GID: 500}},
+		{"RUNNER_USER counts more than the image", given, root, ids.User{UID: 5, GID: 6}, ids.User{UID: 77, GID: 78}},
+		{"RUNNER_USER, whom we cannot become", given, ordinary, ids.User{UID: 5, GID: 6}, ids.User{UID: 1000, GID: 1000}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -174,7 +174,7 @@ func TestWholeUser(t *testing.T) {
 func TestWarningsAboutUsers(t *testing.T) {
 	t.Parallel()
 	const overruled, refused = "RUNNER_USER is overruled", "but the server runs as"
-	root, ordinary := boot.Options{MayBecome: true}, boot.Options{UID: 1000, GID: 1000}
+	root, ordinary := boot.Options{MayBecome: true}, boot.Options{Self: ids.User{UID: 1000, GID: 1000}}
 	for _, test := range []struct {
 		name, image, given string
 		mode               config.Mode
@@ -194,10 +194,11 @@ func TestWarningsAboutUsers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := config.Config{Root: t.TempDir(), Mode: test.mode, User: config.User{UID: 1000, GID: 1000}}
+			cfg := config.Config{Root: t.TempDir(), Mode: test.mode, User: ids.User{UID: 1000, GID: 1000}}
 			if test.given != "" {
 				cfg.UserGiven = true
-				if err := cfg.User.UnmarshalText([]byte(test.given)); err != nil {
+				var err error
+				if cfg.User, err = ids.Parse(test.given); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -220,16 +221,16 @@ func TestWarningsAboutUsers(t *testing.T) {
 
 func TestWantsFakeRoot(t *testing.T) {
 	t.Parallel()
-	root, user := launch.User{}, launch.User{UID: 1000, GID: 1000}
+	root, user := ids.User{}, ids.User{UID: 1000, GID: 1000}
 	for _, test := range []struct {
 		name         string
 		set          config.Switch
-		user, images launch.User
+		user, images ids.User
 		want         bool
 	}{
 		{"an image that counts on root and does not get it", config.Auto, user, root, true},
 		{"one that gets it", config.Auto, root, root, false},
-		{"one that counts on nobody", config.Auto, user, launch.User{UID: 5}, false},
+		{"one that counts on nobody", config.Auto, user, ids.User{UID: 5}, false},
 		{"turned off", config.Off, user, root, false},
 		{"turned on", config.On, user, user, true},
 	} {

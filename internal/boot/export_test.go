@@ -8,6 +8,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
@@ -34,15 +35,15 @@ func NewStart(root *rootfs.Root, way host.Way, wanted func(p string) bool, cfg c
 func (s Start) MakeRoom(key receipt.Key) (found bool, err error) { return s.s.makeRoom(key) }
 
 // WholeUser calls wholeUser.
-func WholeUser(images launch.User, cfg *config.Config, opts Options) launch.User {
+func WholeUser(images ids.User, cfg *config.Config, opts Options) ids.User {
 	return wholeUser(images, cfg, opts)
 }
 
 // WantsFakeRoot calls wantsFakeRoot.
-func (s Start) WantsFakeRoot(user, images launch.User) bool { return s.s.wantsFakeRoot(user, images) }
+func (s Start) WantsFakeRoot(user, images ids.User) bool { return s.s.wantsFakeRoot(user, images) }
 
 // HandOver calls handOver.
-func (s Start) HandOver(plan launch.Plan, images launch.User) error {
+func (s Start) HandOver(plan launch.Plan, images ids.User) error {
 	return s.s.handOver(plan, images)
 }
 
@@ -89,7 +90,7 @@ func (r Room) Watch(ctx context.Context) (context.Context, func()) { return r.wa
 
 // SettleHome settles the home of a user who runs the server, for an image's
 // account.
-func (s Start) SettleHome(user launch.User, own string, images launch.Account) (string, error) {
+func (s Start) SettleHome(user ids.User, own string, images launch.Account) (string, error) {
 	return s.s.settleHome(homesOf(user, own, images), user, images.User)
 }
 

@@ -4,6 +4,7 @@ import (
 	"path"
 
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -21,7 +22,7 @@ const (
 // Who stands in for the image's user is at home where that one is, as the image
 // was made for it: own, the home of the server's own account, is the image's
 // choice for somebody else. Root stands in for nobody.
-func homesOf(user launch.User, own string, images launch.Account) []string {
+func homesOf(user ids.User, own string, images launch.Account) []string {
 	if user.UID == 0 {
 		return []string{own, rootHome}
 	}
@@ -34,7 +35,7 @@ func homesOf(user launch.User, own string, images launch.Account) []string {
 
 // settleHome makes the first of the homes that can be the server's own its own,
 // and returns it; "" if there is none.
-func (s *start) settleHome(homes []string, user, images launch.User) (string, error) {
+func (s *start) settleHome(homes []string, user, images ids.User) (string, error) {
 	for _, home := range homes {
 		if home == "" || home == noHome || !s.makeHome(home, user) {
 			continue
@@ -52,7 +53,7 @@ func (s *start) settleHome(homes []string, user, images launch.User) (string, er
 
 // makeHome reports whether there is a directory to be at home in, and makes it
 // if there is nothing. What this process may not make, it may not.
-func (s *start) makeHome(home string, user launch.User) bool {
+func (s *start) makeHome(home string, user ids.User) bool {
 	found, err := s.layout.root.Resolve(home)
 	if err != nil || found.Exists {
 		return err == nil && found.Info.IsDir()
@@ -61,7 +62,7 @@ func (s *start) makeHome(home string, user launch.User) bool {
 }
 
 // mayLiveIn reports whether the user can write in a directory, and get there.
-func (s *start) mayLiveIn(home string, user launch.User) bool {
+func (s *start) mayLiveIn(home string, user ids.User) bool {
 	found, err := s.layout.root.Resolve(home)
 	if err != nil || !found.Info.IsDir() || !allows(found.Info, user, 0o3) {
 		return false
@@ -78,7 +79,7 @@ func (s *start) mayLiveIn(home string, user launch.User) bool {
 
 // allows reports whether all bits of the one class of inode(7) that the user
 // belongs to are set.
-func allows(info rootfs.Info, user launch.User, bits uint32) bool {
+func allows(info rootfs.Info, user ids.User, bits uint32) bool {
 	uid, gid := info.Owner()
 	switch {
 	case user.UID == 0:

@@ -8,18 +8,19 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
 func TestTrap56TheServerGetsAHomeOfItsOwn(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	server := launch.User{UID: 1000, GID: 1000}
+	server := ids.User{UID: 1000, GID: 1000}
 	const uv = "root/.local/share/uv/python/bin/python3.13"
 	for _, test := range []struct {
 		name    string
 		files   []string
-		user    launch.User
+		user    ids.User
 		own     string
 		images  launch.Account
 		mounted string // where something is mounted
@@ -54,7 +55,7 @@ func TestTrap56TheServerGetsAHomeOfItsOwn(t *testing.T) {
 		},
 		{
 			name: "who stands in for somebody else lives there", files: []string{"home/app/f", "root/f"},
-			user: server, images: launch.Account{User: launch.User{UID: 7, GID: 7}, Home: "/home/app"},
+			user: server, images: launch.Account{User: ids.User{UID: 7, GID: 7}, Home: "/home/app"},
 			want: "/home/app", given: []string{"home/app/f"}, kept: []string{"home", "root/f"},
 		},
 		{
@@ -103,7 +104,7 @@ func TestTrap56TheServerGetsAHomeOfItsOwn(t *testing.T) {
 // Nothing can be given away here: what a user finds is what it has.
 func TestTrap56AHomeWithoutAnyRight(t *testing.T) {
 	t.Parallel()
-	self := launch.User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	self := ids.User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 	if self.UID == 0 {
 		self.UID = 4321 // whom nothing belongs to
 	}

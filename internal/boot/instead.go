@@ -98,7 +98,7 @@ func hasPython() bool {
 func takenFrom(ctx context.Context, cfg *config.Config, opts Options, allows func(p string) bool) program.Taken {
 	return program.Taken{
 		Allows:   allows,
-		Anywhere: opts.UID == 0 || opts.MayChown,
+		Anywhere: opts.Self.UID == 0 || opts.MayChown,
 		Instead: func() string {
 			facts, choice := chooseWay(ctx, cfg, opts)
 			return newSituation(cfg, opts, facts, choice.Way).instead()

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/drengskapur/fastmcp-runner/internal/extract"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -24,7 +24,7 @@ type layout struct {
 	mounted []string
 	// owned become the server's user's.
 	owned []string
-	owner extract.Owner
+	owner ids.User
 	// rules name the selection in the receipt.
 	rules string
 	// way is how a whole image will run, and gvisor says on whose kernel.
@@ -59,7 +59,7 @@ func (s *start) allowlistLayout() layout {
 		root:   s.root,
 		wanted: s.cfg.Allow.Allows,
 		owned:  []string{"app", "data"},
-		owner:  extract.Owner{UID: user.UID, GID: user.GID},
+		owner:  user,
 		rules:  fmt.Sprintf("%s user=%s paths=%s", s.cfg.Mode, user, s.cfg.Allow),
 	}
 }

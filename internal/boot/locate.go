@@ -10,6 +10,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
@@ -21,7 +22,7 @@ import (
 func (s *start) locate(ctx context.Context, img *registry.Image, plan launch.Plan) (Ready, error) {
 	fakeRoot := s.cfg.FakeRoot == config.On
 	if s.layout.all {
-		var images launch.User
+		var images ids.User
 		var err error
 		if plan, images, err = s.planWhole(img); err != nil {
 			return Ready{}, err
@@ -102,7 +103,7 @@ func (s *start) makeWorkingDir(plan launch.Plan) (launch.Plan, error) {
 
 // makeDirs makes the directory p, whose path is free of links, with its
 // parents. What it makes belongs to the user.
-func (s *start) makeDirs(p string, user launch.User) error {
+func (s *start) makeDirs(p string, user ids.User) error {
 	dir, err := s.layout.root.Dir().Clone()
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func enter(dir *rootfs.Dir, name string, missing func() error) (*rootfs.Dir, err
 	return dir.Open(name)
 }
 
-func (s *start) makeDir(dir *rootfs.Dir, name string, user launch.User) error {
+func (s *start) makeDir(dir *rootfs.Dir, name string, user ids.User) error {
 	if err := dir.Mkdir(name, 0o755); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -82,7 +83,7 @@ func imageOf(c *registry.ImageConfig) launch.Image {
 }
 
 // settings is what our configuration adds to it.
-func settings(cfg *config.Config, user launch.User, home string) launch.Settings {
+func settings(cfg *config.Config, user ids.User, home string) launch.Settings {
 	return launch.Settings{
 		Allowlist:   cfg.Mode == config.ModeAllowlist,
 		Init:        cfg.Init == config.On || cfg.Transport == config.Stdio,
@@ -100,7 +101,7 @@ func settings(cfg *config.Config, user launch.User, home string) launch.Settings
 }
 
 // expectedUser is whom the server will run as, as far as the image config tells.
-func expectedUser(imageUser string, cfg *config.Config, opts Options) launch.User {
+func expectedUser(imageUser string, cfg *config.Config, opts Options) ids.User {
 	images, known := imagesUser(imageUser)
 	if cfg.Mode != config.ModeRootfs || !known {
 		return serverUser(cfg, opts)
@@ -110,7 +111,7 @@ func expectedUser(imageUser string, cfg *config.Config, opts Options) launch.Use
 
 // imagesUser is the User of an image config without the image's files: what a
 // name means is not known then, and the group is 0 unless it is a number.
-func imagesUser(spec string) (user launch.User, known bool) {
+func imagesUser(spec string) (user ids.User, known bool) {
 	name, group, _ := strings.Cut(spec, ":")
 	if strings.Trim(group, "0123456789") != "" {
 		spec = name
@@ -122,9 +123,8 @@ func imagesUser(spec string) (user launch.User, known bool) {
 // wholeUser is whom a whole image runs as: RUNNER_USER, else the image's own user
 // if that is not root and we can become it, else the default user, else who we
 // are.
-func wholeUser(images launch.User, cfg *config.Config, opts Options) launch.User {
-	self := launch.User{UID: opts.UID, GID: opts.GID}
-	if !cfg.UserGiven && images.UID != 0 && (opts.MayBecome || images == self) {
+func wholeUser(images ids.User, cfg *config.Config, opts Options) ids.User {
+	if !cfg.UserGiven && images.UID != 0 && (opts.MayBecome || images == opts.Self) {
 		return images
 	}
 	return serverUser(cfg, opts)
@@ -132,26 +132,25 @@ func wholeUser(images launch.User, cfg *config.Config, opts Options) launch.User
 
 // serverUser is whom the server runs as that is not given the image's own user:
 // RUNNER_USER if we can become it, else whom we are.
-func serverUser(cfg *config.Config, opts Options) launch.User {
-	given, self := launch.User(cfg.User), launch.User{UID: opts.UID, GID: opts.GID}
-	if opts.UID == 0 || opts.MayBecome || given == self {
-		return given
+func serverUser(cfg *config.Config, opts Options) ids.User {
+	if opts.Self.UID == 0 || opts.MayBecome || cfg.User == opts.Self {
+		return cfg.User
 	}
-	return self
+	return opts.Self
 }
 
 // tellOverruled says once a command that RUNNER_USER has no effect.
 func tellOverruled(cfg *config.Config, opts Options) {
-	user, given := serverUser(cfg, opts), launch.User(cfg.User)
-	if cfg.UserGiven && user != given {
+	user := serverUser(cfg, opts)
+	if cfg.UserGiven && user != cfg.User {
 		opts.Log.Warn("Check the configuration", "reason", "RUNNER_USER is overruled: only root can become another user",
-			"wanted", given.String(), "is", user.String())
+			"wanted", cfg.User.String(), "is", user.String())
 	}
 }
 
 // lookupHome returns the home directory of the user in the root's /etc/passwd,
 // empty if it has none.
-func lookupHome(root *rootfs.Root, user launch.User) (string, error) {
+func lookupHome(root *rootfs.Root, user ids.User) (string, error) {
 	passwd, err := readAccountFile(root, "/etc/passwd")
 	if err != nil {
 		return "", err

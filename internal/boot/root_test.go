@@ -12,6 +12,7 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -98,11 +99,11 @@ func TestFurnishMakesDevicesForChroot(t *testing.T) {
 func TestHandOverGivesTheServersDirectories(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
-	server := launch.User{UID: 1000, GID: 1000}
+	server := ids.User{UID: 1000, GID: 1000}
 	for _, test := range []struct {
 		name   string
 		plan   launch.Plan
-		images launch.User
+		images ids.User
 		given  []string
 		kept   []string
 	}{

@@ -19,6 +19,7 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/handoff"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 // Process is what main gets from the operating system.
@@ -145,8 +146,7 @@ func (p Process) options() (boot.Options, error) {
 	}
 	name := executable()
 	return boot.Options{
-		UID:       uint32(os.Geteuid()), //nolint:gosec // ids of the kernel fit
-		GID:       uint32(os.Getegid()), //nolint:gosec // ids of the kernel fit
+		Self:      ids.User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}, //nolint:gosec // ids of the kernel fit
 		MayChown:  may.Chown,
 		MayBecome: may.Become,
 		Alone:     strings.HasPrefix(name, aloneDir),

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/drengskapur/fastmcp-runner/internal/cli"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
@@ -19,7 +20,7 @@ func TestAPlanIsPassedOnByteForByte(t *testing.T) {
 	}
 	want := launch.Plan{
 		Argv: []string{"/app/server", string(all), ""}, Env: []string{"RAW=" + string(all), "<&>=\u2028"},
-		Dir: "/app/\xff", User: launch.User{UID: 1<<32 - 2, GID: 7},
+		Dir: "/app/\xff", User: ids.User{UID: 1<<32 - 2, GID: 7},
 	}
 	got, err := cli.PassOn(want)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/drengskapur/fastmcp-runner/internal/allowlist"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
@@ -95,7 +96,7 @@ type Config struct {
 	Allow allowlist.List
 	// User is whom the server runs as, and UserGiven whether it was chosen or is
 	// the default.
-	User      User
+	User      ids.User
 	UserGiven bool
 	// Init says whether the runner stays as the server's parent.
 	Init Switch
@@ -202,7 +203,7 @@ func (p *parser) config(t table) *Config {
 		Mode:       t.Mode,
 		Root:       string(t.Root),
 		Allow:      p.allow(t.AllowPaths),
-		User:       t.User,
+		User:       t.User.User,
 		UserGiven:  p.set("RUNNER_USER"),
 		Init:       t.Init,
 		FakeRoot:   t.FakeRoot,

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 // parse reads an environment and files whose names are absolute.
@@ -241,7 +242,7 @@ func TestWords(t *testing.T) {
 
 func TestUsers(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[string]config.User{
+	for s, want := range map[string]ids.User{
 		"0": {UID: 0, GID: 0}, "1001": {UID: 1001, GID: 1001}, "1001:0": {UID: 1001, GID: 0},
 		"4294967294": {UID: 4294967294, GID: 4294967294},
 	} {

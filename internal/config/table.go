@@ -50,7 +50,7 @@ type table struct {
 	Mode       Mode        `env:"RUNNER_MODE" envDefault:"allowlist" group:"launch" doc:"How the image is run. 'allowlist': only application directories are taken from it, the rest is the runner's own system. 'rootfs': the whole image is taken and becomes the server's root."`
 	Root       absPath     `env:"RUNNER_ROOT" envDefault:"/" group:"launch" doc:"The directory that plays the container's root. Another one than '/' is for trying things out."`
 	AllowPaths commaList   `env:"RUNNER_ALLOW_PATHS" group:"launch" doc:"More absolute paths to take from the image, separated by commas. One that is or contains a system directory is refused."`
-	User       User        `env:"RUNNER_USER" envDefault:"1000:1000" group:"launch" doc:"Whom the server runs as: 'uid[:gid]' in numbers. Without a gid, the gid is the uid."`
+	User       user        `env:"RUNNER_USER" envDefault:"1000:1000" group:"launch" doc:"Whom the server runs as: 'uid[:gid]' in numbers. Without a gid, the gid is the uid."`
 	Init       Switch      `env:"RUNNER_INIT" envDefault:"auto" group:"launch" doc:"'on': the runner stays PID 1, passes signals on, reaps orphans, and ends as the server does. 'off': the server replaces the runner. 'auto': off, except where a namespace needs a parent."`
 	FakeRoot   Switch      `env:"RUNNER_FAKE_ROOT" envDefault:"auto" group:"launch" doc:"'on': calls such as chown and setuid succeed without effect, for entrypoints that expect root. 'auto': on in rootfs mode if the image's User is root and the server's is not."`
 	Entrypoint programArgs `env:"RUNNER_ENTRYPOINT" group:"launch" spaces:"yes" doc:"Replaces the image's Entrypoint: a JSON array of strings, or words quoted as in a shell. Nothing is expanded."`

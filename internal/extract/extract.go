@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -26,9 +27,6 @@ type Layer struct {
 	// may be called again when a hard link needs content that was excluded.
 	Open func(ctx context.Context) (io.ReadCloser, error)
 }
-
-// Owner is a numeric user and group.
-type Owner struct{ UID, GID uint32 }
 
 // Options say what is taken and whose it becomes. Paths that are asked about
 // are clean, relative to the root and free of symbolic links.
@@ -50,7 +48,7 @@ type Options struct {
 	// Owned are the directories that belong to Owner afterwards, with all that
 	// lies in them.
 	Owned []string
-	Owner Owner
+	Owner ids.User
 	// MayChown says that the process may give files away: it is root, or has
 	// CAP_CHOWN.
 	MayChown bool

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -75,7 +76,7 @@ func (x *extraction) isLaid(p string) bool {
 
 // HandOver gives the directories, paths relative to root, with all that lies in
 // them to owner. A path that does not exist is no error.
-func HandOver(root *rootfs.Root, dirs []string, owner Owner) error {
+func HandOver(root *rootfs.Root, dirs []string, owner ids.User) error {
 	x := newExtraction(root, nil, Options{Owner: owner}, nil)
 	defer x.dirs.close()
 	for _, p := range dirs {
@@ -116,7 +117,7 @@ func (x *extraction) giveEntry(dir *rootfs.Dir, p string, info rootfs.Info) erro
 		return nil
 	}
 	uid, gid := info.Owner()
-	if (Owner{UID: uid, GID: gid}) != x.own.owner {
+	if (ids.User{UID: uid, GID: gid}) != x.own.owner {
 		err := dir.Lchown(baseOf(p), x.own.owner.UID, x.own.owner.GID)
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
 			x.report.Owners++

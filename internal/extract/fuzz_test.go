@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -94,7 +95,7 @@ func extractBeside(t *testing.T, img [][]entry) (map[string]string, error) {
 	defer root.Close()
 	opts := options()
 	opts.Wanted, opts.Keep = underApp, isData
-	opts.Owned, opts.Owner = []string{"app"}, extract.Owner{UID: 1000, GID: 1000}
+	opts.Owned, opts.Owner = []string{"app"}, ids.User{UID: 1000, GID: 1000}
 	_, err = extract.Extract(t.Context(), root, image(t, img...), opts)
 
 	if diff := cmp.Diff(before, dump(t, filepath.Join(top, "outside"))); diff != "" {

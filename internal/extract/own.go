@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -17,16 +18,16 @@ const setIDBits = 0o6000
 
 // ownership sets owners, modes, attributes and times as far as the process may.
 type ownership struct {
-	self     Owner    // who writes
+	self     ids.User // who writes
 	mayChown bool     // the process may, and the host let it so far
 	owned    []string // directories that become owner's
-	owner    Owner
+	owner    ids.User
 }
 
 func newOwnership(opts Options) ownership {
 	uid, gid := os.Geteuid(), os.Getegid()
 	return ownership{
-		self:     Owner{UID: uint32(uid), GID: uint32(gid)}, //nolint:gosec // ids of the kernel fit
+		self:     ids.User{UID: uint32(uid), GID: uint32(gid)}, //nolint:gosec // ids of the kernel fit
 		mayChown: opts.MayChown,
 		owned:    opts.Owned,
 		owner:    opts.Owner,
@@ -34,7 +35,7 @@ func newOwnership(opts Options) ownership {
 }
 
 // wanted returns whose p becomes, and whether that is the image's own choice.
-func (o *ownership) wanted(p string, ent layer.Entry) (owner Owner, images bool) {
+func (o *ownership) wanted(p string, ent layer.Entry) (owner ids.User, images bool) {
 	if slices.ContainsFunc(o.owned, func(dir string) bool { return within(p, dir) }) {
 		return o.owner, false
 	}
@@ -43,8 +44,8 @@ func (o *ownership) wanted(p string, ent layer.Entry) (owner Owner, images bool)
 
 // ownerOf returns the image's owner of an entry, which package layer has
 // checked to be one that chown(2) takes.
-func ownerOf(ent layer.Entry) Owner {
-	return Owner{UID: uint32(ent.UID), GID: uint32(ent.GID)} //nolint:gosec // checked, see above
+func ownerOf(ent layer.Entry) ids.User {
+	return ids.User{UID: uint32(ent.UID), GID: uint32(ent.GID)} //nolint:gosec // checked, see above
 }
 
 // chown sets the owner of p, which info describes, by set. It returns the mode that p may then have:
@@ -53,7 +54,7 @@ func ownerOf(ent layer.Entry) Owner {
 func (o *ownership) chown(p string, ent layer.Entry, report *Report, info rootfs.Info, set func(uid, gid uint32) error) (mode uint32, err error) {
 	owner, images := o.wanted(p, ent)
 	uid, gid := info.Owner()
-	kept := owner == Owner{UID: uid, GID: gid}
+	kept := owner == ids.User{UID: uid, GID: gid}
 	if !kept && o.mayChown {
 		err := set(owner.UID, owner.GID)
 		switch {

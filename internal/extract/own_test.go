@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -54,7 +55,7 @@ func TestOwners(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	opts := options()
-	opts.Owned, opts.Owner = []string{"app", "data"}, extract.Owner{UID: 1000, GID: 1000}
+	opts.Owned, opts.Owner = []string{"app", "data"}, ids.User{UID: 1000, GID: 1000}
 	root, report, err := run(t, []string{"app/", "app/host = h", "data/", "data/mine = m", "etc/", "etc/shadow = s"}, image(t, []entry{
 		dir("opt").owner(7), file("opt/f", "1").owner(7), symlink("opt/l", "f").owner(7), file("opt/suid", "1").owner(0).mode(0o4755),
 		dir("app").owner(0), file("app/f", "1").owner(7), file("app/suid", "1").owner(0).mode(0o6755), symlink("app/l", "/etc/shadow").owner(7),
@@ -94,7 +95,7 @@ func TestHandOverSparesForeignNames(t *testing.T) {
 	}
 	defer root.Close()
 	opts := options()
-	opts.Keep, opts.Owned, opts.Owner = isData, []string{"data"}, extract.Owner{UID: 1000, GID: 1000}
+	opts.Keep, opts.Owned, opts.Owner = isData, []string{"data"}, ids.User{UID: 1000, GID: 1000}
 	if _, err := extract.Extract(t.Context(), root, nil, opts); err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +255,7 @@ func TestHintsOfWriteErrors(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			refused := extract.WriteError{Dirs: []string{"/srv"}, User: extract.Owner{UID: test.uid, GID: 88}, Err: test.err}
+			refused := extract.WriteError{Dirs: []string{"/srv"}, User: ids.User{UID: test.uid, GID: 88}, Err: test.err}
 			if got := refused.Hint(); !strings.HasPrefix(got, test.want) {
 				t.Errorf("the hint is %q, want %q", got, test.want)
 			}

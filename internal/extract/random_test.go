@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -368,7 +369,7 @@ func (img randomImage) extractOptions() extract.Options {
 	}
 	opts.Keep = func(p string) bool { return img.keep != "" && isWithin(p, img.keep) }
 	opts.Links, opts.Mounted = img.links, img.mounted
-	opts.Owned, opts.Owner = img.owned, extract.Owner{UID: 1000, GID: 1000}
+	opts.Owned, opts.Owner = img.owned, ids.User{UID: 1000, GID: 1000}
 	return opts
 }
 

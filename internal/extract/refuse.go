@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 // maxNamed is how many paths of a kind one error names.
@@ -20,8 +22,8 @@ type WriteError struct {
 	// Files are what would have to be made in the root itself, which is
 	// nobody's to give away: absolute, sorted.
 	Files []string
-	User  Owner // who tried
-	Err   error // what the host said to the first
+	User  ids.User // who tried
+	Err   error    // what the host said to the first
 }
 
 func (e *WriteError) Error() string {
@@ -136,7 +138,7 @@ func cause(err error) error {
 }
 
 // err returns what user was refused as one error, nil if there was nothing.
-func (r *refusals) err(user Owner) error {
+func (r *refusals) err(user ids.User) error {
 	if r.first == nil {
 		return nil
 	}

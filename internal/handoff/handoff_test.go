@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/handoff"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
@@ -50,7 +51,7 @@ func TestExecAsRootGivesEverythingUp(t *testing.T) {
 		{
 			name: "another user and group",
 			change: func(s *scenario) {
-				s.Plan.User = launch.User{UID: 12345, GID: 0}
+				s.Plan.User = ids.User{UID: 12345, GID: 0}
 			},
 			want: func(status map[string]string) {
 				status["Uid"], status["Gid"], status["Groups"] = "12345 12345 12345 12345", "0 0 0 0", "0"
@@ -58,7 +59,7 @@ func TestExecAsRootGivesEverythingUp(t *testing.T) {
 		},
 		{
 			name:   "root, where the plan says so, keeps its capabilities and can gain no other",
-			change: func(s *scenario) { s.Plan.User = launch.User{} },
+			change: func(s *scenario) { s.Plan.User = ids.User{} },
 			want: func(status map[string]string) {
 				maps.DeleteFunc(status, func(field, _ string) bool { return strings.HasPrefix(field, "Cap") })
 				status["Uid"], status["Gid"], status["Groups"] = "0 0 0 0", "0 0 0 0", ""
@@ -286,14 +287,14 @@ func TestExecRefuses(t *testing.T) {
 		},
 		{
 			name:   "root, by an ordinary user",
-			change: func(s *scenario) { s.NotAsRoot, s.Plan.User = true, launch.User{} },
+			change: func(s *scenario) { s.NotAsRoot, s.Plan.User = true, ids.User{} },
 			want: "cannot become root: this process is user 1000" +
 				"\nhint: start the container as root, or leave RUNNER_USER unset",
 		},
 		{
 			name: "an ordinary user that is not the plan's",
 			change: func(s *scenario) {
-				s.NotAsRoot, s.Plan.User = true, launch.User{UID: 1001, GID: 1001}
+				s.NotAsRoot, s.Plan.User = true, ids.User{UID: 1001, GID: 1001}
 			},
 			want: "cannot become user 1001:1001: this process is user 1000:1000 without CAP_SETUID" +
 				"\nhint: set RUNNER_USER to 1000:1000, or start the container as root",
@@ -374,9 +375,9 @@ func TestExecRefuses(t *testing.T) {
 // user that runs the tests.
 func newScenario(t *testing.T) scenario {
 	t.Helper()
-	user := launch.User{UID: 1000, GID: 1000}
+	user := ids.User{UID: 1000, GID: 1000}
 	if os.Geteuid() != 0 {
-		user = launch.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+		user = ids.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
 	}
 	dir := openDir(t)
 	return scenario{

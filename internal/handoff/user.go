@@ -7,11 +7,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/drengskapur/fastmcp-runner/internal/launch"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 // become makes the calling thread run as user, for good, and proves it.
-func become(user launch.User) error {
+func become(user ids.User) error {
 	if user.UID == 0 {
 		return stayRoot(user)
 	}
@@ -58,7 +58,7 @@ func become(user launch.User) error {
 // stayRoot hands over to root with the group of the plan. The capabilities stay,
 // because somebody who asks for root wants what it can do in this container;
 // but nothing that it starts can gain more.
-func stayRoot(user launch.User) error {
+func stayRoot(user ids.User) error {
 	if uid := unix.Geteuid(); uid != 0 {
 		return &refusal{
 			err:  fmt.Errorf("cannot become root: this process is user %d", uid),
@@ -78,12 +78,12 @@ func stayRoot(user launch.User) error {
 
 // isAlready reports whether all ids are the user's, so that none is kept
 // somewhere to come back to.
-func isAlready(user launch.User) bool {
+func isAlready(user ids.User) bool {
 	return resuid() == three(user.UID) && resgid() == three(user.GID)
 }
 
 // mayChange refuses early, with the reason, what setresuid would refuse.
-func mayChange(user launch.User) error {
+func mayChange(user ids.User) error {
 	uid, gid := unix.Geteuid(), unix.Getegid()
 	if uid == 0 {
 		return nil
@@ -103,7 +103,7 @@ func mayChange(user launch.User) error {
 
 // setUser changes groups, group and user in the one order in which each step
 // may still be taken.
-func setUser(user launch.User) error {
+func setUser(user ids.User) error {
 	// First, while CAP_SETGID is there: otherwise the program keeps root's
 	// supplementary groups. The user's own group is among them, because a
 	// setgid program could shed it otherwise, and with it every denial of
@@ -132,7 +132,7 @@ func setres(call uintptr, id uint32) error {
 }
 
 // prove asks the kernel whether what was done holds.
-func prove(user launch.User) error {
+func prove(user ids.User) error {
 	if _, _, errno := unix.RawSyscall(unix.SYS_SETUID, 0, 0, 0); errno == 0 {
 		return errors.New("the process can still become root")
 	}
@@ -161,7 +161,7 @@ func prove(user launch.User) error {
 
 // proveGroups is only for who changed its groups: an ordinary user cannot,
 // and keeps what the container gave it.
-func proveGroups(user launch.User) error {
+func proveGroups(user ids.User) error {
 	groups, err := unix.Getgroups()
 	if err != nil {
 		return fmt.Errorf("cannot read the groups of this process: %w", err)

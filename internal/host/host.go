@@ -18,6 +18,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 // Options say what Probe asks for.
@@ -191,7 +193,7 @@ func (p *probe) status() Status {
 func (p *probe) user() *User {
 	groups, err := os.Getgroups()
 	p.note(err)
-	user := User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid()), Groups: []uint32{}} //nolint:gosec // ids of the kernel fit
+	user := User{User: ids.User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}, Groups: []uint32{}} //nolint:gosec // ids of the kernel fit
 	for _, group := range groups {
 		user.Groups = append(user.Groups, uint32(group)) //nolint:gosec // ids of the kernel fit
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 const (
@@ -75,21 +76,21 @@ func TestProbeReadsTheTextsOfAHost(t *testing.T) {
 		{
 			name: "docker-user",
 			want: host.Facts{
-				Kernel: debian, User: host.User{UID: 1000, Groups: []uint32{0}}, Capabilities: &host.CapabilitySets{Bounding: dockers},
+				Kernel: debian, User: host.User{User: ids.User{UID: 1000}, Groups: []uint32{0}}, Capabilities: &host.CapabilitySets{Bounding: dockers},
 				NoNewPrivs: host.No, Seccomp: host.SeccompFilter, Ptrace: yes, Limits: unlimited,
 			},
 		},
 		{
 			name: "docker-user-nothing",
 			want: host.Facts{
-				Kernel: debian, User: host.User{UID: 1000, GID: 1000, Groups: []uint32{1000}}, Capabilities: &host.CapabilitySets{},
+				Kernel: debian, User: host.User{User: ids.User{UID: 1000, GID: 1000}, Groups: []uint32{1000}}, Capabilities: &host.CapabilitySets{},
 				NoNewPrivs: host.Yes, Seccomp: host.SeccompFilter, Ptrace: yes, Limits: unlimited,
 			},
 		},
 		{
 			name: "docker-user-unconfined",
 			want: host.Facts{
-				Kernel: debian, User: host.User{UID: 1000, GID: 1000, Groups: []uint32{100, 1000}}, Capabilities: &host.CapabilitySets{Bounding: dockers},
+				Kernel: debian, User: host.User{User: ids.User{UID: 1000, GID: 1000}, Groups: []uint32{100, 1000}}, Capabilities: &host.CapabilitySets{Bounding: dockers},
 				NoNewPrivs: host.No, Seccomp: host.SeccompDisabled, Ptrace: yes, Limits: unlimited,
 			},
 		},
@@ -103,7 +104,7 @@ func TestProbeReadsTheTextsOfAHost(t *testing.T) {
 		{
 			name: "kubernetes-v2",
 			want: host.Facts{
-				Kernel: debian, User: host.User{UID: 1000, GID: 1000, Groups: []uint32{1000, 2000}}, Capabilities: &host.CapabilitySets{},
+				Kernel: debian, User: host.User{User: ids.User{UID: 1000, GID: 1000}, Groups: []uint32{1000, 2000}}, Capabilities: &host.CapabilitySets{},
 				NoNewPrivs: host.Yes, Seccomp: host.SeccompFilter, Ptrace: yes,
 				Limits: host.Limits{MemoryBytes: 512 << 20, CPUMillis: 250, PIDs: host.Unlimited},
 			},
@@ -112,7 +113,7 @@ func TestProbeReadsTheTextsOfAHost(t *testing.T) {
 			name: "gvisor",
 			want: host.Facts{
 				Kernel: host.Kernel{Release: "4.4.0", GVisor: host.Yes},
-				User:   host.User{UID: 1000, GID: 1000, Groups: []uint32{1000}}, Capabilities: &host.CapabilitySets{Bounding: 0x00000000a80405fb},
+				User:   host.User{User: ids.User{UID: 1000, GID: 1000}, Groups: []uint32{1000}}, Capabilities: &host.CapabilitySets{Bounding: 0x00000000a80405fb},
 				Seccomp: host.SeccompDisabled, Ptrace: yes,
 			},
 		},
@@ -120,7 +121,7 @@ func TestProbeReadsTheTextsOfAHost(t *testing.T) {
 			name: "laptop",
 			want: host.Facts{
 				Kernel:     host.Kernel{Release: "6.8.0-45-generic", GVisor: host.No},
-				User:       host.User{UID: 1000, GID: 1000, Groups: []uint32{4, 24, 27, 30, 46, 100, 1000}},
+				User:       host.User{User: ids.User{UID: 1000, GID: 1000}, Groups: []uint32{4, 24, 27, 30, 46, 100, 1000}},
 				NoNewPrivs: host.No, Seccomp: host.SeccompDisabled, Ptrace: yes,
 				Capabilities: &host.CapabilitySets{Bounding: 0x000001ffffffffff, Inheritable: 1 << unix.CAP_WAKE_ALARM},
 				Limits:       host.Limits{MemoryBytes: 8 << 30, CPUMillis: 1500, PIDs: 42350},
@@ -138,7 +139,7 @@ func TestProbeReadsTheTextsOfAHost(t *testing.T) {
 			name: "hybrid",
 			want: host.Facts{
 				Kernel: host.Kernel{Release: "5.15.0-87-generic", GVisor: host.No},
-				User:   host.User{UID: 1000, GID: 100, Groups: []uint32{}}, Ptrace: yes,
+				User:   host.User{User: ids.User{UID: 1000, GID: 100}, Groups: []uint32{}}, Ptrace: yes,
 				Limits: host.Limits{MemoryBytes: host.Unlimited, CPUMillis: 1}, // pids is mounted nowhere
 			},
 		},

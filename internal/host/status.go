@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 // Status is what /proc/self/status says about what a process may do.
@@ -19,8 +21,8 @@ type Status struct {
 
 // User is who a process acts as: its effective ids.
 type User struct {
-	UID    uint32   `json:"uid"`
-	GID    uint32   `json:"gid"`
+	ids.User
+
 	Groups []uint32 `json:"groups"`
 }
 
@@ -107,7 +109,7 @@ func readUser(fields map[string]string) (*User, error) {
 	if len(uids) < 2 || len(gids) < 2 {
 		return nil, nil //nolint:nilnil // that the text does not say is no error
 	}
-	return &User{UID: uids[1], GID: gids[1], Groups: groups}, nil
+	return &User{User: ids.User{UID: uids[1], GID: gids[1]}, Groups: groups}, nil
 }
 
 func readIDs(fields map[string]string, name string) ([]uint32, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/drengskapur/fastmcp-runner/internal/host"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 func TestParseStatus(t *testing.T) {
@@ -20,12 +21,12 @@ func TestParseStatus(t *testing.T) {
 		{
 			"the effective ids count",
 			"Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n",
-			host.Status{User: &host.User{UID: 2, GID: 6, Groups: []uint32{9, 10}}},
+			host.Status{User: &host.User{User: ids.User{UID: 2, GID: 6}, Groups: []uint32{9, 10}}},
 		},
 		{
 			"trap 54: the largest id",
 			"Uid:\t0\t4294967295\t0\t0\nGid:\t0\t4294967295\t0\t0\n",
-			host.Status{User: &host.User{UID: 1<<32 - 1, GID: 1<<32 - 1, Groups: []uint32{}}},
+			host.Status{User: &host.User{User: ids.User{UID: 1<<32 - 1, GID: 1<<32 - 1}, Groups: []uint32{}}},
 		},
 		{"half a user is none", "Uid:\t1\t2\t3\t4\n", host.Status{}},
 		{

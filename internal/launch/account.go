@@ -6,18 +6,16 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 // Account is a user with what the root's account files say of it.
 type Account struct {
-	User User
+	User ids.User
 	// Home is the home directory, empty if no entry names an absolute one.
 	Home string
 }
-
-// maxID is the largest id: 4294967295 is "unchanged" to chown(2) and
-// setresuid(2).
-const maxID = 1<<32 - 2
 
 // ResolveAccount looks up the User of an image config ("user", "uid",
 // "user:group", "uid:gid", in any mixture; empty is root) in the texts of the
@@ -55,7 +53,7 @@ func findUser(user string, passwd []byte) (Account, error) {
 	fields := findEntry(passwd, user, uid, isID, 6)
 	if fields == nil {
 		if isID {
-			return Account{User: User{UID: uid}}, nil
+			return Account{User: ids.User{UID: uid}}, nil
 		}
 		return Account{}, errors.New("the image's /etc/passwd has no such user")
 	}
@@ -67,7 +65,7 @@ func findUser(user string, passwd []byte) (Account, error) {
 	if err != nil || !isGID {
 		return Account{}, fmt.Errorf("its entry in /etc/passwd has the gid %q", fields[3])
 	}
-	account := Account{User: User{UID: uid, GID: gid}}
+	account := Account{User: ids.User{UID: uid, GID: gid}}
 	if path.IsAbs(fields[5]) {
 		account.Home = fields[5]
 	}
@@ -119,8 +117,8 @@ func parseID(s string) (id uint32, isID bool, err error) {
 		return 0, false, nil
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
-	if err != nil || n > maxID {
-		return 0, true, fmt.Errorf("%s is no id: ids go from 0 to %d", s, uint32(maxID))
+	if err != nil || n > ids.Max {
+		return 0, true, fmt.Errorf("%s is no id: ids go from 0 to %d", s, uint32(ids.Max))
 	}
 	return uint32(n), true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
@@ -58,7 +59,7 @@ func TestResolveAccount(t *testing.T) {
 				}
 				return
 			}
-			want := launch.Account{User: launch.User{UID: test.uid, GID: test.gid}, Home: test.home}
+			want := launch.Account{User: ids.User{UID: test.uid, GID: test.gid}, Home: test.home}
 			if err != nil || got != want {
 				t.Errorf("ResolveAccount(%q) = %+v, %v, want %+v", test.spec, got, err, want)
 			}

@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
 // Image is what the image config says about starting a container. The caller
@@ -32,12 +34,6 @@ type Image struct {
 	// StopSignal is the signal that the image wants to be stopped by.
 	StopSignal string
 }
-
-// User is who the server runs as.
-type User struct{ UID, GID uint32 }
-
-// String returns the user as "uid:gid".
-func (u User) String() string { return fmt.Sprintf("%d:%d", u.UID, u.GID) }
 
 // Settings are what the operator and the container add to the image config.
 type Settings struct {
@@ -69,7 +65,7 @@ type Settings struct {
 
 	// User is who the server runs as, and Home its entry in /etc/passwd;
 	// empty if it has none.
-	User User
+	User ids.User
 	Home string
 }
 
@@ -84,7 +80,7 @@ type Plan struct {
 	// Dir is the directory to start in: absolute and clean.
 	Dir string
 	// User is who the server runs as.
-	User User
+	User ids.User
 	// Secret names the variables of Env whose values no log may show.
 	Secret []string
 	// Warnings are sentences about what was skipped or overruled, and about

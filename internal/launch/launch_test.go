@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
@@ -17,7 +18,7 @@ func settings() launch.Settings {
 	return launch.Settings{
 		Allowlist: true,
 		Port:      7860, Host: "0.0.0.0", Transport: "streamable-http", Path: "/mcp",
-		User: launch.User{UID: 1000, GID: 1000}, Home: "/home/user",
+		User: ids.User{UID: 1000, GID: 1000}, Home: "/home/user",
 	}
 }
 
@@ -40,7 +41,7 @@ func TestNewPlansAWholeLaunch(t *testing.T) {
 			"PATH=/app/.venv/bin:/usr/bin", "PORT=7860", "PYTHONUNBUFFERED=1", "SPACE_ID=acme/mcp",
 		},
 		Dir:    "/srv/mcp",
-		User:   launch.User{UID: 1000, GID: 1000},
+		User:   ids.User{UID: 1000, GID: 1000},
 		Secret: []string{"API_KEY"},
 	}
 	got, err := launch.New(img, set)
@@ -443,7 +444,7 @@ func TestNewWarns(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			set := settings()
-			set.Port, set.User = tt.port, launch.User{UID: tt.uid, GID: tt.uid}
+			set.Port, set.User = tt.port, ids.User{UID: tt.uid, GID: tt.uid}
 			if tt.stdio {
 				set.Transport = "stdio"
 			}

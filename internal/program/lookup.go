@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/drengskapur/fastmcp-runner/internal/launch"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -141,7 +141,7 @@ func (s search) checkAccess(p string, resolved rootfs.Resolved) *fault {
 
 // mayExecute applies the permission bits as inode(7) says: the first class
 // that the user belongs to decides.
-func mayExecute(info rootfs.Info, user launch.User) bool {
+func mayExecute(info rootfs.Info, user ids.User) bool {
 	uid, gid := info.Owner()
 	switch {
 	case user.UID == 0:

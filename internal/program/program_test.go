@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/allowlist"
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -156,7 +157,7 @@ func TestFindFindsRealPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	user := launch.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
+	user := ids.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
 	for _, name := range []string{"/bin/sh", "sh", self} {
 		plan := planOf("/usr/bin:/bin", name)
 		plan.User = user

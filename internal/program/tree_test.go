@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -151,6 +152,6 @@ func elf32Text(machine elf.Machine, order binary.ByteOrder, interpreter string) 
 func planOf(searchPath string, argv ...string) launch.Plan {
 	return launch.Plan{
 		Argv: argv, Env: []string{"PATH=" + searchPath}, Dir: "/app",
-		User: launch.User{UID: 4242, GID: 4242},
+		User: ids.User{UID: 4242, GID: 4242},
 	}
 }
