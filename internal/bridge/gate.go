@@ -122,7 +122,7 @@ func (g *gate) admit() {
 	}
 }
 
-// wait waits until the turn has come.
+// wait waits until the turn has come for somebody who is still there.
 func (t *turn) wait(ctx context.Context, closing <-chan struct{}) error {
 	select {
 	case <-closing:
@@ -130,6 +130,9 @@ func (t *turn) wait(ctx context.Context, closing <-chan struct{}) error {
 	case <-ctx.Done():
 		return errNoTurn
 	case <-t.come:
+		if ctx.Err() != nil { // select takes any case that is ready
+			return errNoTurn
+		}
 		return nil
 	}
 }

@@ -73,6 +73,18 @@ func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	wantCome(t, turns, 0, 1, 3)
 }
 
+// A turn that has come is taken by nobody for a client that has gone meanwhile.
+func TestNothingIsStartedForWhoHasGone(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 { // since select takes any case that is ready
+		if err := starts(t, bridge.NewGate(1), 1)[0].Wait(ctx, nil); err == nil {
+			t.Fatal("the start goes on")
+		}
+	}
+}
+
 func TestShutdownEndsTheQueue(t *testing.T) {
 	t.Parallel()
 	closing := make(chan struct{})
