@@ -81,6 +81,10 @@ func (b *Bridge) lane(ctx context.Context, m *modernRequest) (l *lane, leave fun
 	leave = sync.OnceFunc(func() { b.lanes.leave(at) })
 	at.opening.Lock()
 	defer at.opening.Unlock()
+	if ctx.Err() != nil { // gone while others had it opened
+		leave()
+		return nil, nil, errGone
+	}
 	if at.lane != nil && !at.lane.session.over() {
 		at.lane.session.touch()
 		b.tellShared(at.lane.legacy)

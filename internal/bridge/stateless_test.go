@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -139,6 +140,21 @@ func TestStatelessClientsThatDifferHaveALimit(t *testing.T) {
 	h.begin(t, "2025-11-25")
 	c, body = h.stateless(t).ask("3", "say", as("late"), lines(done))
 	c.wants(http.StatusServiceUnavailable, body)
+}
+
+// Who waits for a process that others have asked for may go meanwhile. Then
+// nobody gives up a place for it.
+func TestAStatelessClientThatHasGoneTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(opts *bridge.Options) { opts.Sessions = 1 })
+	h.stateless(t).remembers(`{}`, "alice", "x")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	c, body := h.stateless(t).ask("1", "say", as("bob"), lines(done))
+	h.hand(gone, c, body)
+	if got := h.stateless(t).remembers(`{}`, "alice", "x"); got != "x" {
+		t.Error("alice has lost her server")
+	}
 }
 
 // A server may offer more to clients that declare an extension.
