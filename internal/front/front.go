@@ -79,7 +79,7 @@ func IsPublic(listener net.Listener) bool {
 func Serve(ctx context.Context, listener net.Listener, opts Options) error {
 	probing, stop := context.WithCancel(ctx)
 	defer stop()
-	p := &prober{bridge: opts.Bridge, image: opts.Image, closed: opts.NeedsToken, log: opts.Log}
+	p := &prober{bridge: opts.Bridge, image: opts.Image, log: opts.Log}
 	var tasks sync.WaitGroup
 	tasks.Go(func() { p.run(probing) })
 	server := newServer(opts.handler(p), opts.Log)
@@ -127,7 +127,7 @@ const metricsPath = "/metrics"
 
 func (opts Options) handler(p *prober) http.Handler {
 	home := opts.home(p.state, p.found, opts.Bridge.Admits)
-	health := opts.health(p.state)
+	health := opts.health(p.state, opts.Bridge.Admits)
 	var metrics http.Handler
 	if opts.Metrics != nil {
 		metrics = opts.Bridge.Guard(opts.Metrics)

@@ -43,10 +43,7 @@ func serve(t *testing.T, script string, change func(*front.Options)) house {
 		Site:  front.Site{Path: "/mcp", HealthPath: "/health", Page: true},
 		Grace: 5 * time.Second, Log: slog.New(slog.DiscardHandler),
 	}
-	opts.Bridge = bridge.New(bridge.Options{
-		Command: child.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", script}},
-		Start:   10 * time.Second, Grace: time.Second, Token: "open-sesame",
-	})
+	opts.Bridge = newBridge(script, "open-sesame")
 	if change != nil {
 		change(&opts)
 	}
@@ -57,6 +54,13 @@ func serve(t *testing.T, script string, change func(*front.Options)) house {
 		cancel()
 		return <-ended
 	}}
+}
+
+func newBridge(script, token string) *bridge.Bridge {
+	return bridge.New(bridge.Options{
+		Command: child.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", script}},
+		Start:   10 * time.Second, Grace: time.Second, Token: token,
+	})
 }
 
 // answer is what came back.
@@ -72,7 +76,7 @@ func ask(t *testing.T, method, url string, header http.Header) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header = header
+	req.Header, req.Host = header, header.Get("Host")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -85,10 +89,10 @@ func ask(t *testing.T, method, url string, header http.Header) answer {
 	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
-// health asks for the health.
+// health asks for the health, as one who may use the server.
 func health(t *testing.T, url string) (code int, state page.State) {
 	t.Helper()
-	got := ask(t, http.MethodGet, url+"/health", nil)
+	got := ask(t, http.MethodGet, url+"/health", http.Header{"Authorization": {"Bearer open-sesame"}})
 	if err := json.Unmarshal([]byte(got.body), &state); err != nil {
 		t.Fatalf("%v: %s", err, got.body)
 	}
@@ -171,15 +175,37 @@ func TestAServerThatListsNoToolsIsHealthy(t *testing.T) {
 	}
 }
 
+// TestStrangersAreNotToldWhatTheServerWrites: neither those without the token,
+// nor a web page whose name was rebound to the address of a server without one.
 func TestStrangersAreNotToldWhatTheServerWrites(t *testing.T) {
 	t.Parallel()
-	h := serve(t, "echo no database >&2; exit 3", func(opts *front.Options) { opts.NeedsToken = true })
-	state := awaitHealth(t, h.url, func(_ int, state page.State) bool { return state.Status == page.Failing })
-	if strings.Contains(state.Reason, "database") {
-		t.Errorf("the reason is %q", state.Reason)
-	}
-	if err := h.end(); err != nil {
-		t.Errorf("Serve = %v, want nil", err)
+	for _, tt := range []struct {
+		name, token string
+		header      http.Header
+		want        bool
+	}{
+		{"without the token", "open-sesame", nil, false},
+		{"with the token", "open-sesame", http.Header{"Authorization": {"Bearer open-sesame"}}, true},
+		{"by an address, where no token is needed", "", nil, true},
+		{"by a name that was rebound", "", http.Header{"Host": {"evil.example"}}, false},
+		{"by such a name, as if a proxy had changed it", "", http.Header{"Host": {"evil.example"}, "X-Forwarded-Host": {"127.0.0.1"}}, false},
+		{"from another web page", "", http.Header{"Origin": {"https://evil.example"}}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := serve(t, "", func(opts *front.Options) {
+				opts.NeedsToken, opts.Bridge = tt.token != "", newBridge("echo no database >&2; exit 3", tt.token)
+			})
+			awaitHealth(t, h.url, func(_ int, state page.State) bool { return state.Status == page.Failing })
+			for _, path := range []string{"/", "/health"} {
+				if got := ask(t, http.MethodGet, h.url+path, tt.header); strings.Contains(got.body, "no database") != tt.want {
+					t.Errorf("%s tells why: %v, want %v: %d %s", path, !tt.want, tt.want, got.status, got.body)
+				}
+			}
+			if err := h.end(); err != nil {
+				t.Errorf("Serve = %v, want nil", err)
+			}
+		})
 	}
 }
 

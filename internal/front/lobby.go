@@ -85,7 +85,7 @@ func OpenLobby(listener *net.TCPListener, opts LobbyOptions) *Lobby {
 
 func (l *Lobby) handler() http.Handler {
 	nobody := func() *page.Server { return nil }
-	home, health := l.site.home(l.state, nobody, nil), l.site.health(l.state)
+	home, health := l.site.home(l.state, nobody, nil), l.site.health(l.state, nil)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case l.site.isHealth(r):

@@ -25,7 +25,6 @@ const (
 type prober struct {
 	bridge *bridge.Bridge
 	image  string
-	closed bool // strangers may ask for the health, and are not told why it fails
 	log    *slog.Logger
 
 	mu     sync.Mutex
@@ -125,21 +124,20 @@ func (p *prober) state() page.State {
 	s := page.State{Status: page.OK, Image: p.image, Sessions: h.Sessions, RetryAfter: h.RetryAfter}
 	switch {
 	case h.Failing:
-		s.Status, s.Reason = page.Failing, p.reason(h.Err)
+		s.Status, s.Reason = page.Failing, reason(h.Err)
 	case proven:
 	case err != nil:
-		s.Status, s.Reason = page.Failing, p.reason(err)
+		s.Status, s.Reason = page.Failing, reason(err)
 	default:
 		s.Status, s.Phase = page.Starting, page.Launching
 	}
 	return s
 }
 
-// reason says why the server does not start. It may quote what the server wrote
-// to standard error.
-func (p *prober) reason(err error) string {
-	if p.closed || err == nil {
-		return "the server does not start: the runner's log says why"
+// reason says why the server does not start; empty if that is not known.
+func reason(err error) string {
+	if err == nil {
+		return ""
 	}
 	return err.Error()
 }

@@ -59,10 +59,12 @@ func (s Site) home(state func() page.State, server func() *page.Server, mayUse f
 		return page.Off()
 	}
 	return page.New(page.Options{
-		State: state, Server: server, MaySeeTools: mayUse,
+		State: state, Server: server, MayUse: mayUse,
 		Path: s.Path, SSEPath: s.SSEPath, NeedsToken: s.NeedsToken, Version: s.Version,
 	})
 }
 
 // health returns the handler of the health check.
-func (s Site) health(state func() page.State) http.Handler { return page.Health(state) }
+func (s Site) health(state func() page.State, mayUse func(*http.Request) bool) http.Handler {
+	return page.Health(state, mayUse)
+}

@@ -33,10 +33,11 @@ type Options struct {
 	// Server returns what the server says of itself; nil while that is not
 	// known. It must not block, and what it returns must not change any more.
 	Server func() *Server
-	// MaySeeTools says whether a request may see the tools: whether it carries
-	// the token, if one is needed, and addresses the bridge by a name that is
-	// its own. Nil lets every request see them.
-	MaySeeTools func(*http.Request) bool
+	// MayUse says whether a request may use the server: whether it carries
+	// the token, if one is needed, or else addresses the bridge by a name that
+	// is its own. Others see neither its tools nor why it does not start. Nil
+	// lets every request see them.
+	MayUse func(*http.Request) bool
 	// Path is the URL path of the MCP endpoint, unescaped; empty if only
 	// HTTP+SSE is served.
 	Path string

@@ -232,7 +232,7 @@ func TestToolsAreForThoseWhoHaveTheToken(t *testing.T) {
 	t.Parallel()
 	opts := serving(weather())
 	opts.NeedsToken = true
-	opts.MaySeeTools = func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer sesame" }
+	opts.MayUse = func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer sesame" }
 	locked := parse(t, ask(opts, nil).Body.String())
 	locked.holds(false, "get_forecast", "Ask for a forecast.", "The forecast for a place.")
 	locked.holds(true, "Weather station", "http://mcp.example.com/mcp", "YOUR_TOKEN")
@@ -255,7 +255,7 @@ func TestToolsAreForThoseWhoHaveTheToken(t *testing.T) {
 func TestAForeignNameOfTheServerIsExplained(t *testing.T) {
 	t.Parallel()
 	opts := serving(weather())
-	opts.MaySeeTools = func(r *http.Request) bool { return r.Host != "mcp.example.com" }
+	opts.MayUse = func(r *http.Request) bool { return r.Host != "mcp.example.com" }
 	d := open(t, opts)
 	d.holds(true, "RUNNER_ALLOWED_ORIGINS", "mcp.example.com")
 	d.holds(false, "get_forecast")

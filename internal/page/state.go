@@ -34,7 +34,7 @@ const (
 )
 
 // State is how the runner and its server are at one moment. Its JSON is what a
-// health check is told; so nothing in it may be secret.
+// health check is told; so nothing in it but the reason may be secret.
 type State struct {
 	Status Status `json:"status"`
 	// Phase is what the start is at; empty when it is over.
@@ -47,20 +47,39 @@ type State struct {
 	Total int64 `json:"total_bytes,omitempty"`
 	// Sessions is how many sessions there are.
 	Sessions int `json:"sessions"`
-	// Reason is why the server does not start.
+	// Reason is why the server does not start; empty if that is not known.
 	Reason string `json:"reason,omitempty"`
 	// RetryAfter is how long no start is tried.
 	RetryAfter time.Duration `json:"-"`
 }
 
+// untold takes the place of a reason that is not known, and for those who may
+// not use the server, of any.
+const untold = "the server does not start: the runner's log says why"
+
+// shown is the state as a request may see it: a reason may quote what the server
+// wrote to standard error.
+func (s State) shown(mayUse bool) State {
+	if s.Status == Failing && (s.Reason == "" || !mayUse) {
+		s.Reason = untold
+	}
+	return s
+}
+
+// allows says whether a condition holds for a request; nil holds for all.
+func allows(condition func(*http.Request) bool, r *http.Request) bool {
+	return condition == nil || condition(r)
+}
+
 // Health returns the handler of a health check: 200 while the server serves,
 // 503 while it starts or fails, and the state as JSON. State must not block.
-func Health(state func() State) http.Handler {
+// MayUse is that of Options.
+func Health(state func() State, mayUse func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !readsOnly(w, r) {
 			return
 		}
-		s := state()
+		s := state().shown(allows(mayUse, r))
 		code := http.StatusOK
 		if s.Status != OK {
 			code = http.StatusServiceUnavailable

@@ -34,10 +34,16 @@ func TestHealthTellsTheTruth(t *testing.T) {
 			http.StatusServiceUnavailable, "5",
 			map[string]any{"status": "failing", "reason": "it has ended", "sessions": 0.0},
 		},
+		{
+			"failing, and nobody knows why",
+			page.State{Status: page.Failing},
+			http.StatusServiceUnavailable, "1",
+			map[string]any{"status": "failing", "reason": "the server does not start: the runner's log says why", "sessions": 0.0},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			handler := page.Health(func() page.State { return tt.state })
+			handler := page.Health(func() page.State { return tt.state }, nil)
 			for _, method := range []string{http.MethodGet, http.MethodHead} {
 				w := httptest.NewRecorder()
 				handler.ServeHTTP(w, httptest.NewRequest(method, "/health", nil))

@@ -136,12 +136,13 @@ func (o *offers) read(s *Server) *offer {
 
 // view decides what a request is shown.
 func (p *page) view(r *http.Request) *view {
-	s := p.opts.State()
+	mayUse := allows(p.opts.MayUse, r)
+	s := p.opts.State().shown(mayUse)
 	v := &view{
 		Style: template.CSS(style), Script: template.JS(script), //nolint:gosec // G203: both are ours
 		Runner: p.opts.Version, State: s, NeedsToken: p.opts.NeedsToken,
 		Reason: cut(s.Reason, 4<<10), Retry: int((s.RetryAfter + time.Second - 1) / time.Second),
-		MayLook: p.opts.MaySeeTools == nil || p.opts.MaySeeTools(r),
+		MayLook: mayUse,
 		Clients: []string{"Claude Code", "Claude Desktop", "Cursor", "VS Code", "mcp-remote"},
 	}
 	if p.opts.Server != nil {

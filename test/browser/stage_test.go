@@ -60,8 +60,8 @@ var (
 // locked are the options of a page whose tools need the token "sesame".
 func locked() page.Options {
 	return page.Options{
-		NeedsToken:  true,
-		MaySeeTools: func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer sesame" },
+		NeedsToken: true,
+		MayUse:     func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer sesame" },
 	}
 }
 
