@@ -10,8 +10,8 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -38,9 +38,9 @@ func readAccountFile(root *rootfs.Root, name string) ([]byte, error) {
 // planWhole plans the launch of a whole image once its files are there: its
 // account files say who its user is. It also returns that user, and gives the
 // server its directories and a home.
-func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images ids.User, err error) {
-	image := imageOf(img.Config)
-	user, images, homes, err := s.chooseUser(image.User)
+func (s *start) planWhole(img *image.Image) (plan launch.Plan, images ids.User, err error) {
+	spec := imageOf(img.Config)
+	user, images, homes, err := s.chooseUser(spec.User)
 	if err != nil {
 		return plan, images, err
 	}
@@ -48,13 +48,13 @@ func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images ids.Use
 	if err != nil {
 		return plan, images, err
 	}
-	if image.WorkingDir == "" {
+	if spec.WorkingDir == "" {
 		app, err := s.layout.root.Resolve(defaultDir)
 		if err == nil && !app.Exists {
-			image.WorkingDir = "/"
+			spec.WorkingDir = "/"
 		}
 	}
-	if plan, err = newPlan(image, settings(s.cfg, user, home)); err != nil {
+	if plan, err = newPlan(spec, settings(s.cfg, user, home)); err != nil {
 		return plan, images, err
 	}
 	return plan, images, s.handOver(plan, images)
@@ -62,7 +62,7 @@ func (s *start) planWhole(img *registry.Image) (plan launch.Plan, images ids.Use
 
 // settle makes of a whole image that was only laid what its server needs: the
 // start that finds it may not have the rights for that.
-func (s *start) settle(img *registry.Image) error {
+func (s *start) settle(img *image.Image) error {
 	plan, _, err := s.planWhole(img)
 	if err != nil {
 		return err

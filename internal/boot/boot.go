@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,11 +18,11 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/initd"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/layer"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -151,7 +150,7 @@ func (s *start) close() {
 }
 
 func (s *start) prepare(ctx context.Context) (Ready, error) {
-	img, err := timed(&s.report.Resolve, func() (*registry.Image, error) { return s.resolve(ctx) })
+	img, err := timed(&s.report.Resolve, func() (*image.Image, error) { return s.resolve(ctx) })
 	if err != nil {
 		return Ready{}, err
 	}
@@ -177,7 +176,7 @@ func timed[T any](took *time.Duration, step func() (T, error)) (T, error) {
 }
 
 // resolve finds out what the reference means and fetches the image's config.
-func (s *start) resolve(ctx context.Context) (*registry.Image, error) {
+func (s *start) resolve(ctx context.Context) (*image.Image, error) {
 	img, err := Resolve(ctx, s.cfg, s.opts)
 	if err != nil {
 		return nil, err
@@ -189,7 +188,7 @@ func (s *start) resolve(ctx context.Context) (*registry.Image, error) {
 
 // plan decides the launch, and refuses what cannot start here before a layer
 // is fetched.
-func (s *start) plan(ctx context.Context, img *registry.Image) (launch.Plan, error) {
+func (s *start) plan(ctx context.Context, img *image.Image) (launch.Plan, error) {
 	if err := s.chooseLayout(ctx, someWay); err != nil {
 		return launch.Plan{}, err
 	}
@@ -249,7 +248,7 @@ func (s *start) decideInit() {
 
 // extract lays the image down, unless an earlier start in this root did so
 // already.
-func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Report, error) {
+func (s *start) extract(ctx context.Context, img *image.Image) (extract.Report, error) {
 	l := s.layout
 	key := l.key(img.Digest.String(), img.Platform.String())
 	found, err := s.makeRoom(key)
@@ -288,22 +287,14 @@ func (s *start) extract(ctx context.Context, img *registry.Image) (extract.Repor
 	return report, nil
 }
 
-// layers are the image's layers for the extractor, counted as they are read. A
-// layer that is opened again, for the content of hard links, is no further
-// progress.
-func (s *start) layers(img *registry.Image) []extract.Layer {
+// layers are the image's layers for the extractor, counted as they are read.
+func (s *start) layers(img *image.Image) []extract.Layer {
 	layers := make([]extract.Layer, len(img.Layers))
 	for i, l := range img.Layers {
-		var opened atomic.Bool
+		counted := &countedLayer{Layer: l, progress: s.progress}
 		layers[i] = extract.Layer{
-			Digest: l.Digest.String(),
-			Open: func(ctx context.Context) (io.ReadCloser, error) {
-				blob, err := l.Open(ctx)
-				if err != nil || opened.Swap(true) {
-					return blob, err
-				}
-				return countedBlob{blob, s.progress}, nil
-			},
+			Digest: l.Descriptor().Digest.String(),
+			Open:   func(ctx context.Context) (io.ReadCloser, error) { return image.Open(ctx, counted) },
 		}
 	}
 	return layers

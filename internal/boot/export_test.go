@@ -9,9 +9,9 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -74,7 +74,7 @@ func HostFiles() []string { return hostFiles() }
 func (s Start) TakeAll() { s.s.layout.all = true }
 
 // CheckRoom calls checkRoom.
-func (s Start) CheckRoom(img *registry.Image) error { return s.s.checkRoom(img) }
+func (s Start) CheckRoom(img *image.Image) error { return s.s.checkRoom(img) }
 
 // Room is a room.
 type Room struct{ room }

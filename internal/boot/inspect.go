@@ -63,7 +63,8 @@ func Inspect(ctx context.Context, cfg *config.Config, opts Options) (Inspection,
 		Size:      totalSize(img),
 	}
 	for _, l := range img.Layers {
-		in.Layers = append(in.Layers, Layer{Digest: l.Digest.String(), MediaType: l.MediaType, Size: l.Size})
+		d := l.Descriptor()
+		in.Layers = append(in.Layers, Layer{Digest: d.Digest.String(), MediaType: d.MediaType, Size: d.Size})
 	}
 	plan, err := planLaunch(img.Config, cfg, opts, root)
 	if err == nil {

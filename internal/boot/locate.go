@@ -11,15 +11,15 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
 // locate finds the plan's program on the disk, mends what can be mended, and
 // says what the hand-over has to do.
-func (s *start) locate(ctx context.Context, img *registry.Image, plan launch.Plan) (Ready, error) {
+func (s *start) locate(ctx context.Context, img *image.Image, plan launch.Plan) (Ready, error) {
 	fakeRoot := s.cfg.FakeRoot == config.On
 	if s.layout.all {
 		var images ids.User

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -16,8 +17,8 @@ import (
 )
 
 // Resolve finds out what IMAGE means: a digest, a config and layers that are
-// still at the registry.
-func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.Image, error) {
+// still where the image lies.
+func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*image.Image, error) {
 	proxy := cfg.Proxy.ProxyFunc()
 	ropts := registry.Options{
 		Credentials: registry.Credentials{Username: cfg.RegistryUser, Password: cfg.RegistryPassword},
@@ -47,22 +48,22 @@ func Resolve(ctx context.Context, cfg *config.Config, opts Options) (*registry.I
 }
 
 // planLaunch decides what runs, out of the image's config and ours.
-func planLaunch(image *registry.ImageConfig, cfg *config.Config, opts Options, root *rootfs.Root) (launch.Plan, error) {
-	user := expectedUser(image.User, cfg, opts)
+func planLaunch(said *image.Config, cfg *config.Config, opts Options, root *rootfs.Root) (launch.Plan, error) {
+	user := expectedUser(said.User, cfg, opts)
 	home, err := lookupHome(root, user)
 	if err != nil {
 		opts.Log.Warn("Cannot read the user's home from /etc/passwd", "reason", err)
 	}
-	if images, known := imagesUser(image.User); cfg.Mode == config.ModeRootfs && known && images.UID == 0 {
+	if images, known := imagesUser(said.User); cfg.Mode == config.ModeRootfs && known && images.UID == 0 {
 		home = rootHome // where the image's files say no other
 	}
-	return newPlan(imageOf(image), settings(cfg, user, home))
+	return newPlan(imageOf(said), settings(cfg, user, home))
 }
 
 // newPlan plans a launch. If nothing but our configuration is in its way, the
 // error is a ConfigError.
-func newPlan(image launch.Image, set launch.Settings) (launch.Plan, error) {
-	plan, err := launch.New(image, set)
+func newPlan(spec launch.Image, set launch.Settings) (launch.Plan, error) {
+	plan, err := launch.New(spec, set)
 	if errors.Is(err, launch.ErrNothingLeft) {
 		return plan, &ConfigError{Err: err}
 	}
@@ -70,7 +71,7 @@ func newPlan(image launch.Image, set launch.Settings) (launch.Plan, error) {
 }
 
 // imageOf is what an OCI image config says about starting a container.
-func imageOf(c *registry.ImageConfig) launch.Image {
+func imageOf(c *image.Config) launch.Image {
 	return launch.Image{
 		Env:          c.Env,
 		WorkingDir:   c.WorkingDir,
@@ -160,10 +161,10 @@ func lookupHome(root *rootfs.Root, user ids.User) (string, error) {
 }
 
 // totalSize is the size of the compressed layers in bytes.
-func totalSize(img *registry.Image) int64 {
+func totalSize(img *image.Image) int64 {
 	var total int64
 	for _, l := range img.Layers {
-		total += l.Size
+		total += l.Descriptor().Size
 	}
 	return total
 }

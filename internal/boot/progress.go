@@ -1,11 +1,12 @@
 package boot
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"sync/atomic"
 
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
 // Progress counts what has been read of an image's layers. It is safe for
@@ -26,12 +27,30 @@ func (p *Progress) Snapshot() Snapshot {
 	return Snapshot{Layers: p.layers.Load(), Done: p.done.Load(), Total: p.total.Load(), Read: p.read.Load()}
 }
 
-func (p *Progress) begin(img *registry.Image) {
+func (p *Progress) begin(img *image.Image) {
 	p.layers.Store(int64(len(img.Layers)))
 	p.total.Store(totalSize(img))
 }
 
-// countedBlob counts what is read of a layer.
+// countedLayer counts what is read of a layer. One that is opened again, for the
+// content of hard links, is no further progress.
+type countedLayer struct {
+	image.Layer
+
+	progress *Progress
+	opened   atomic.Bool
+}
+
+// Open opens the layer.
+func (c *countedLayer) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	blob, err := c.Layer.Open(ctx, offset)
+	if err != nil || c.opened.Swap(true) {
+		return blob, err
+	}
+	return countedBlob{blob, c.progress}, nil
+}
+
+// countedBlob counts what is read of a layer's blob.
 type countedBlob struct {
 	io.ReadCloser
 
@@ -42,7 +61,7 @@ type countedBlob struct {
 func (c countedBlob) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.progress.read.Add(int64(n))
-	if err == io.EOF { // bare, it says that the blob ended and verified
+	if err == io.EOF { // bare: one that is wrapped is a failure
 		c.progress.done.Add(1)
 	}
 	return n, err

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/host"
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
 const (
@@ -67,7 +67,7 @@ func hasSwap() bool {
 // checkRoom refuses an image that cannot fit, before any of it is fetched. All
 // that is known of it by then is how large its layers are while they are
 // compressed, and in allowlist mode not even how much of them is taken.
-func (s *start) checkRoom(img *registry.Image) error {
+func (s *start) checkRoom(img *image.Image) error {
 	dir, need := s.layout.root.Join("/"), totalSize(img)
 	disk := host.AskFileSystem(dir)
 	if disk == nil || disk.SizeBytes == 0 || uint64(max(need, 0)) <= disk.FreeBytes {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,17 +18,27 @@ import (
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
 // none is memory without a limit.
 func none() host.Memory { return host.AskMemory(fstest.MapFS{}) }
 
+// ofSize is a layer of which nobody reads more than its size.
+type ofSize int64
+
+func (s ofSize) Descriptor() image.Descriptor { return image.Descriptor{Size: int64(s)} }
+func (ofSize) Explain(err error) error        { return err }
+
+func (ofSize) Open(context.Context, int64) (io.ReadCloser, error) {
+	return nil, errors.New("it was opened")
+}
+
 func TestAnImageThatCannotFitIsNotFetched(t *testing.T) {
 	t.Parallel()
 	root, top := openRoot(t)
-	fits := &registry.Image{Layers: []registry.Layer{{Size: 1 << 10}, {Size: 1 << 10}}}
-	large := &registry.Image{Layers: []registry.Layer{{Size: 1 << 60}, {Size: 1 << 60}}}
+	fits := &image.Image{Layers: []image.Layer{ofSize(1 << 10), ofSize(1 << 10)}}
+	large := &image.Image{Layers: []image.Layer{ofSize(1 << 60), ofSize(1 << 60)}}
 	var log bytes.Buffer
 	opts := boot.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}
 	whole := boot.NewStart(root, host.WayInPlace, all, config.Config{}, opts)

@@ -6,8 +6,8 @@ import (
 	"io"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
-	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
 
 // PlanImage plans the launch of the configured image without fetching a layer.
@@ -22,26 +22,26 @@ func PlanImage(ctx context.Context, cfg *config.Config, opts Options) (launch.Pl
 // PlanConfig plans the launch of an OCI image config, a JSON document as
 // crane config or skopeo inspect --config print it.
 func PlanConfig(doc io.Reader, cfg *config.Config, opts Options) (launch.Plan, error) {
-	content, err := io.ReadAll(io.LimitReader(doc, registry.MaxConfigBytes+1))
+	content, err := io.ReadAll(io.LimitReader(doc, image.MaxConfigBytes+1))
 	if err != nil {
 		return launch.Plan{}, fmt.Errorf("cannot read the image config: %w", err)
 	}
-	if len(content) > registry.MaxConfigBytes {
-		return launch.Plan{}, fmt.Errorf("cannot read the image config: longer than %d bytes", registry.MaxConfigBytes)
+	if len(content) > image.MaxConfigBytes {
+		return launch.Plan{}, fmt.Errorf("cannot read the image config: longer than %d bytes", image.MaxConfigBytes)
 	}
-	image, err := registry.ParseConfig(content)
+	said, err := image.ParseConfig(content)
 	if err != nil {
 		return launch.Plan{}, fmt.Errorf("cannot read the image config: not an OCI image config: %w", err)
 	}
-	return planBelowRoot(image, cfg, opts)
+	return planBelowRoot(said, cfg, opts)
 }
 
-func planBelowRoot(image *registry.ImageConfig, cfg *config.Config, opts Options) (launch.Plan, error) {
+func planBelowRoot(said *image.Config, cfg *config.Config, opts Options) (launch.Plan, error) {
 	root, err := openRoot(cfg)
 	if err != nil {
 		return launch.Plan{}, err
 	}
 	defer root.Close()
 	tellOverruled(cfg, opts)
-	return planLaunch(image, cfg, opts, root)
+	return planLaunch(said, cfg, opts, root)
 }

@@ -14,9 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
 
@@ -304,7 +306,7 @@ func ranges(n, step int) []string {
 }
 
 // serveLayer serves one layer whose requests go to blob, and lists their ranges.
-func serveLayer(t *testing.T, blob func(http.ResponseWriter, *http.Request, int) bool) (registry.Layer, *[]string) {
+func serveLayer(t *testing.T, blob func(http.ResponseWriter, *http.Request, int) bool) (image.Layer, *[]string) {
 	t.Helper()
 	n, f := newNetwork(), newFake()
 	f.keep(t, "latest", newImage(t, amd64, content))
@@ -400,11 +402,11 @@ func TestDigest(t *testing.T) {
 				return true
 			})
 			_, err := readLayer(t, layer)
-			mismatch, ok := errors.AsType[*registry.DigestError](err)
+			mismatch, ok := errors.AsType[*image.DigestError](err)
 			if !ok {
 				t.Fatalf("error %v, want a DigestError", err)
 			}
-			want := registry.DigestError{Want: layer.Digest, Got: digestOf(t, flipped([]byte(content)))}
+			want := image.DigestError{Want: layer.Descriptor().Digest, Got: digestOf(t, flipped([]byte(content)))}
 			if *mismatch != want {
 				t.Errorf("error %v, want %v", mismatch, &want)
 			}
@@ -421,7 +423,7 @@ func TestDigest(t *testing.T) {
 				return true
 			})
 			_, err := readLayer(t, layer)
-			if _, ok := errors.AsType[*registry.DigestError](err); !ok {
+			if _, ok := errors.AsType[*image.DigestError](err); !ok {
 				t.Fatalf("error %v, want a DigestError", err)
 			}
 		})
@@ -433,7 +435,7 @@ func TestDigest(t *testing.T) {
 				_, _ = w.Write(flipped([]byte(content)))
 				return true
 			})
-			r, err := layer.Open(t.Context())
+			r, err := image.Open(t.Context(), layer)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -460,13 +462,55 @@ func TestDigest(t *testing.T) {
 	})
 }
 
+func TestOpenFromAByteOn(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		offset int
+		want   []string // The ranges that were asked for.
+	}{
+		{"the whole", 0, []string{"", "bytes=10007-"}},
+		{"from a byte on", 5000, []string{"bytes=5000-", "bytes=10007-"}},
+		{"the last byte", len(content) - 1, []string{"bytes=15999-"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				layer, asked := serveLayer(t, func(w http.ResponseWriter, r *http.Request, n int) bool {
+					offset, ranged := rangeOf(r)
+					if n > 1 || offset >= cut {
+						return false
+					}
+					if ranged {
+						w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/*", offset, len(content)-1))
+						w.WriteHeader(http.StatusPartialContent)
+					}
+					cutAt(w, offset, cut)
+					return true
+				})
+				r, err := layer.Open(t.Context(), int64(tt.offset))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				if got, err := io.ReadAll(r); string(got) != content[tt.offset:] || err != nil {
+					t.Errorf("read %d bytes, %v, want %d", len(got), err, len(content)-tt.offset)
+				}
+				if diff := cmp.Diff(tt.want, *asked); diff != "" {
+					t.Errorf("asked for (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 func TestEndOfStream(t *testing.T) {
 	t.Parallel()
 	t.Run("closing in the midst leaves nothing behind", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			layer, _ := serveLayer(t, func(http.ResponseWriter, *http.Request, int) bool { return false })
-			r, err := layer.Open(t.Context())
+			r, err := image.Open(t.Context(), layer)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -491,7 +535,7 @@ func TestEndOfStream(t *testing.T) {
 			})
 			cause := errors.New("terminated")
 			ctx, cancel := context.WithCancelCause(t.Context())
-			r, err := layer.Open(ctx)
+			r, err := image.Open(ctx, layer)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -508,7 +552,7 @@ func TestEndOfStream(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			layer, asked := serveLayer(t, func(http.ResponseWriter, *http.Request, int) bool { return false })
-			r, err := layer.Open(t.Context())
+			r, err := image.Open(t.Context(), layer)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,11 +5,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"mime"
 	"net"
 	"net/http"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
 // Error is what every error of Resolve, Layer.Open and layer streams is or
@@ -36,23 +39,6 @@ func (e *Error) Unwrap() error { return e.Err }
 // Hint returns what the reader may try, or "".
 func (e *Error) Hint() string { return e.hint }
 
-// DigestError says that content is not what its digest promises.
-type DigestError struct {
-	Want, Got v1.Hash
-}
-
-// Error names both digests.
-func (e *DigestError) Error() string {
-	return fmt.Sprintf("the content does not match its digest: expected %s, got %s", e.Want, e.Got)
-}
-
-// hintedError is a cause that knows what may help.
-type hintedError struct {
-	msg, hint string
-}
-
-func (e *hintedError) Error() string { return e.msg }
-
 const (
 	plainHTTPHint = "plain HTTP is for loopback and for the hosts in RUNNER_INSECURE_REGISTRIES"
 	pageHint      = "no registry answers with a web page: check the host in IMAGE, and whether a proxy or a network's login page answers in its place"
@@ -61,8 +47,8 @@ const (
 // hintFor returns what may help against err, for one who is known to the
 // registry or asks anonymously.
 func hintFor(err error, anonymous bool) string {
-	if hinted, ok := errors.AsType[*hintedError](err); ok {
-		return hinted.hint
+	if hinted, ok := errors.AsType[*image.HintedError](err); ok {
+		return hinted.Help
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "if the registry has a private CA, give its certificate in RUNNER_CA_FILE"
@@ -71,7 +57,7 @@ func hintFor(err error, anonymous bool) string {
 		return clockHint(invalid.Cert, time.Now())
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return fmt.Sprintf("check the name %q; if it is right, this container's resolver (/etc/resolv.conf) does not know it or does not answer", abbreviate(dns.Name))
+		return fmt.Sprintf("check the name %q; if it is right, this container's resolver (/etc/resolv.conf) does not know it or does not answer", image.Abbreviate(dns.Name))
 	}
 	if isNoTLS(err) {
 		return plainHTTPHint
@@ -110,5 +96,15 @@ func isPage(h http.Header, body []byte) bool {
 }
 
 func pageError(who string) error {
-	return &hintedError{msg: who + " answers with a web page", hint: pageHint}
+	return &image.HintedError{Text: who + " answers with a web page", Help: pageHint}
+}
+
+// mediaTypeOf ignores a Content-Type that is missing or malformed: the document
+// speaks for itself.
+func mediaTypeOf(contentType string) types.MediaType {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return ""
+	}
+	return types.MediaType(mediaType)
 }

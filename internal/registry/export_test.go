@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
@@ -32,20 +31,6 @@ func DockerLogin(config []byte, repo name.Repository) (user, pass string, err er
 	}
 	l, err := c.loginFor(context.Background(), repo)
 	return l.username, l.password.Reveal(), err
-}
-
-// ParseManifest returns the layers of a runnable image manifest, or what an index
-// has for a platform.
-func ParseManifest(body []byte, contentType string, want v1.Platform) (layers []v1.Descriptor, chosen *v1.Descriptor, err error) {
-	d, err := parseDocument(body, contentType)
-	if err != nil {
-		return nil, nil, err
-	}
-	if d.isIndex() {
-		c, err := choose(d.Manifests, want)
-		return nil, &c, err
-	}
-	return d.Layers, nil, d.checkRunnable()
 }
 
 const ChunkBytes = chunkBytes

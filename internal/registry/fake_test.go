@@ -16,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
 
@@ -127,21 +128,21 @@ func (f *fake) seen(part string) int {
 	return n
 }
 
-// image is a manifest with a config and layers, before it is kept somewhere.
-type image struct {
+// draft is a manifest with a config and layers, before it is kept somewhere.
+type draft struct {
 	manifest v1.Manifest
 	blobs    map[v1.Hash][]byte
 }
 
 // newImage makes an image for a platform out of layer contents.
-func newImage(t *testing.T, platform v1.Platform, contents ...string) *image {
+func newImage(t *testing.T, platform v1.Platform, contents ...string) *draft {
 	t.Helper()
 	config := &v1.ConfigFile{
 		OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant,
 		Config: v1.Config{Cmd: []string{"/app/server"}},
 		RootFS: v1.RootFS{Type: "layers"},
 	}
-	img := &image{blobs: map[v1.Hash][]byte{}}
+	img := &draft{blobs: map[v1.Hash][]byte{}}
 	for _, content := range contents {
 		img.manifest.Layers = append(img.manifest.Layers, img.add(t, types.OCILayer, []byte(content)))
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)})
@@ -152,12 +153,12 @@ func newImage(t *testing.T, platform v1.Platform, contents ...string) *image {
 	return img
 }
 
-func (img *image) setConfig(t *testing.T, config *v1.ConfigFile) {
+func (img *draft) setConfig(t *testing.T, config *v1.ConfigFile) {
 	t.Helper()
 	img.manifest.Config = img.add(t, types.OCIConfigJSON, mustJSON(t, config))
 }
 
-func (img *image) add(t *testing.T, mediaType types.MediaType, content []byte) v1.Descriptor {
+func (img *draft) add(t *testing.T, mediaType types.MediaType, content []byte) v1.Descriptor {
 	t.Helper()
 	digest := digestOf(t, content)
 	img.blobs[digest] = content
@@ -165,7 +166,7 @@ func (img *image) add(t *testing.T, mediaType types.MediaType, content []byte) v
 }
 
 // keep stores an image under a tag and its digest and returns its descriptor.
-func (f *fake) keep(t *testing.T, tag string, img *image) v1.Descriptor {
+func (f *fake) keep(t *testing.T, tag string, img *draft) v1.Descriptor {
 	t.Helper()
 	for digest, blob := range img.blobs {
 		f.blobs[digest.String()] = blob
@@ -234,7 +235,7 @@ func parse(t *testing.T, ref string) name.Reference {
 }
 
 // mustResolve resolves for amd64.
-func mustResolve(t *testing.T, c *registry.Client, ref string) *registry.Image {
+func mustResolve(t *testing.T, c *registry.Client, ref string) *image.Image {
 	t.Helper()
 	img, err := c.Resolve(t.Context(), parse(t, ref), amd64)
 	if err != nil {
@@ -244,9 +245,9 @@ func mustResolve(t *testing.T, c *registry.Client, ref string) *registry.Image {
 }
 
 // readLayer reads a layer to its end.
-func readLayer(t *testing.T, l registry.Layer) (string, error) {
+func readLayer(t *testing.T, l image.Layer) (string, error) {
 	t.Helper()
-	r, err := l.Open(t.Context())
+	r, err := image.Open(t.Context(), l)
 	if err != nil {
 		return "", err
 	}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
+
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
 // guard stands below everything that sends requests for one registry, so that
@@ -33,18 +35,18 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (g *guard) check(u *url.URL) error {
 	if u.Scheme != "https" && (u.Scheme != "http" || !g.insecure.plainAllowed(u.Host)) {
-		return &hintedError{
-			msg:  fmt.Sprintf("plain HTTP to %q is refused", u.Host),
-			hint: plainHTTPHint,
+		return &image.HintedError{
+			Text: fmt.Sprintf("plain HTTP to %q is refused", u.Host),
+			Help: plainHTTPHint,
 		}
 	}
 	if u.Host == g.registry || g.insecure.contain(u.Host) {
 		return nil
 	}
 	if reach := reachOf(u.Hostname()); reach > reachOf(hostname(g.registry)) {
-		return &hintedError{
-			msg:  fmt.Sprintf("%s sends us to %q, %s, which is refused", g.registry, u.Host, reach),
-			hint: reach.hint(),
+		return &image.HintedError{
+			Text: fmt.Sprintf("%s sends us to %q, %s, which is refused", g.registry, u.Host, reach),
+			Help: reach.hint(),
 		}
 	}
 	return nil
@@ -109,7 +111,7 @@ func reachOf(host string) reach {
 // lives there, so that not even a DNS name may lead to it.
 func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
 	if reachOf(hostname(address)) == linkLocal {
-		return &hintedError{msg: fmt.Sprintf("a connection to %s, a link-local address, is refused", address)}
+		return &image.HintedError{Text: fmt.Sprintf("a connection to %s, a link-local address, is refused", address)}
 	}
 	return nil
 }

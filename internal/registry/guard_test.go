@@ -112,7 +112,7 @@ func TestExpiredRedirect(t *testing.T) {
 			case "2": // Expired between the two requests.
 				refuse(w, http.StatusForbidden, "AccessDenied", "Request has expired")
 			default:
-				f.serveBlob(w, r, img.Layers[0].Digest.String())
+				f.serveBlob(w, r, img.Layers[0].Descriptor().Digest.String())
 			}
 		}))
 		got, err := readLayer(t, img.Layers[0])

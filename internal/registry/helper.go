@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
 
@@ -63,7 +64,7 @@ func helperFault(err error, said string) error {
 	case said == "" || strings.HasPrefix(said, "{"):
 		return err
 	default:
-		return fmt.Errorf("%w: %q", err, abbreviate(said))
+		return fmt.Errorf("%w: %q", err, image.Abbreviate(said))
 	}
 }
 

@@ -11,48 +11,42 @@ import (
 	"strconv"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
-// Layer is one layer of an image, still at the registry. It may be opened more
-// than once, and together with others.
-type Layer struct {
-	// Digest, Size and MediaType are those of the compressed blob, as the manifest
-	// says.
-	Digest    v1.Hash
-	Size      int64
-	MediaType string
-
-	urls    []string // Where a foreign layer may be had if the registry has it not.
-	session *session
+// layer is one layer of an image, still at the registry.
+type layer struct {
+	described image.Descriptor
+	urls      []string // Where a foreign layer may be had if the registry has it not.
+	session   *session
 }
 
-// Open streams the layer's blob as the registry keeps it, compressed. Broken
-// connections are resumed where they broke. The stream ends in io.EOF if and only
-// if it had the size and the digest of the layer: nothing in it may be trusted
-// before that. The context governs the whole stream.
-func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
-	hasher, err := v1.Hasher(l.Digest.Algorithm)
-	if err != nil {
-		return nil, l.explain(err)
-	}
+// Descriptor says what the manifest says of the layer.
+func (l *layer) Descriptor() image.Descriptor { return l.described }
+
+// Open streams the layer's blob as the registry keeps it, from a byte on. Broken
+// connections are resumed where they broke, so that it ends in io.EOF if and only
+// if it had all the bytes that the manifest says.
+func (l *layer) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &feed{
-		size:   l.Size,
-		pace:   newPace(l.session.ranges, time.Now()),
+		offset: offset,
+		size:   l.described.Size,
+		pace:   newPace(l.session.ranges, time.Now(), offset),
 		ways:   l.ways(ctx),
 		cancel: cancel,
 	}
-	f.one = f.ways.rest(0)
-	b := &blob{digest: l.Digest, hasher: hasher, feed: f, explain: l.explain}
+	f.one = f.ways.rest(offset)
+	b := &blob{feed: f, explain: l.Explain}
 	if err := f.one.connect(); err != nil {
 		cancel()
-		return nil, b.verdict(err)
+		return nil, b.fault(err)
 	}
 	return b, nil
 }
 
-func (l Layer) explain(err error) error {
+// Explain says that it was the registry's blob.
+func (l *layer) Explain(err error) error {
 	return &Error{Op: "fetch", Object: "the blob", Err: err, hint: hintFor(err, l.session.anonymous)}
 }
 
@@ -60,8 +54,8 @@ func (l Layer) explain(err error) error {
 // each time, for a presigned URL that it redirected to before may have expired.
 // Only when it has no such blob are a foreign layer's own URLs tried, without
 // credentials: they are the image author's word.
-func (l Layer) openAt(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	at := l.session.blobURL(l.Digest)
+func (l *layer) openAt(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	at := l.session.blobURL(l.described.Digest)
 	body, err := l.receive(offset, func(h http.Header) (*http.Response, error) { return l.session.get(ctx, at, h) })
 	if status, ok := errors.AsType[*statusError](err); !ok || status.code != http.StatusNotFound {
 		return body, err
@@ -69,7 +63,7 @@ func (l Layer) openAt(ctx context.Context, offset int64) (io.ReadCloser, error) 
 	for _, foreign := range l.urls {
 		at, parseErr := url.Parse(foreign)
 		if parseErr != nil {
-			return nil, fmt.Errorf("the foreign layer is at %q, which is no URL", abbreviate(foreign))
+			return nil, fmt.Errorf("the foreign layer is at %q, which is no URL", image.Abbreviate(foreign))
 		}
 		body, err = l.receive(offset, func(h http.Header) (*http.Response, error) { return l.session.getForeign(ctx, at, h) })
 		if err == nil {
@@ -81,7 +75,7 @@ func (l Layer) openAt(ctx context.Context, offset int64) (io.ReadCloser, error) 
 
 // receive returns the blob from an offset on, by a range (RFC 9110, section 14)
 // if the server can, else by skipping what is known already.
-func (l Layer) receive(offset int64, get func(http.Header) (*http.Response, error)) (io.ReadCloser, error) {
+func (l *layer) receive(offset int64, get func(http.Header) (*http.Response, error)) (io.ReadCloser, error) {
 	if offset > 0 {
 		resp, err := get(http.Header{"Range": {fmt.Sprintf("bytes=%d-", offset)}})
 		switch {
@@ -105,23 +99,23 @@ func (l Layer) receive(offset int64, get func(http.Header) (*http.Response, erro
 var contentRange = regexp.MustCompile(`^bytes (\d+)-\d+/(\d+|\*)$`)
 
 // continues reports whether a partial answer is the rest of the blob.
-func (l Layer) continues(resp *http.Response, offset int64) bool {
+func (l *layer) continues(resp *http.Response, offset int64) bool {
 	m := contentRange.FindStringSubmatch(resp.Header.Get("Content-Range"))
 	return m != nil && m[1] == strconv.FormatInt(offset, 10) &&
-		(m[2] == "*" || m[2] == strconv.FormatInt(l.Size, 10))
+		(m[2] == "*" || m[2] == strconv.FormatInt(l.described.Size, 10))
 }
 
 // skip returns the body of an answer that holds the whole blob, from an offset on.
-func (l Layer) skip(resp *http.Response, offset int64) (io.ReadCloser, error) {
+func (l *layer) skip(resp *http.Response, offset int64) (io.ReadCloser, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, l.session.failure(resp, "blob")
 	}
-	if resp.ContentLength >= 0 && resp.ContentLength != l.Size {
+	if resp.ContentLength >= 0 && resp.ContentLength != l.described.Size {
 		defer discard(resp.Body)
 		if mediaTypeOf(resp.Header.Get("Content-Type")) == "text/html" {
 			return nil, pageError(resp.Request.URL.Host)
 		}
-		return nil, fmt.Errorf("%s sends %d bytes, where the manifest says %d", resp.Request.URL.Host, resp.ContentLength, l.Size)
+		return nil, fmt.Errorf("%s sends %d bytes, where the manifest says %d", resp.Request.URL.Host, resp.ContentLength, l.described.Size)
 	}
 	if _, err := io.CopyN(io.Discard, resp.Body, offset); err != nil {
 		defer discard(resp.Body)

@@ -29,8 +29,8 @@ type pace struct {
 	waited time.Duration
 }
 
-func newPace(r Ranges, now time.Time) pace {
-	return pace{Ranges: r, connections: 1, settled: r.Connections <= 1, begin: now}
+func newPace(r Ranges, now time.Time, came int64) pace {
+	return pace{Ranges: r, connections: 1, settled: r.Connections <= 1, begin: now, came: came}
 }
 
 // isDue reports whether it is time to think.

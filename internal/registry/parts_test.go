@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
 
@@ -127,7 +128,7 @@ func (n *throttle) reunited() bool {
 type answer func(w http.ResponseWriter, r *http.Request, nth int) bool
 
 // serveLarge serves the large layer through a throttle.
-func serveLarge(t *testing.T, n *throttle, opts registry.Options, answer answer) registry.Layer {
+func serveLarge(t *testing.T, n *throttle, opts registry.Options, answer answer) image.Layer {
 	t.Helper()
 	net, f := newNetwork(), newFake()
 	f.keep(t, "latest", newImage(t, amd64, large()))
@@ -146,7 +147,7 @@ func serveLarge(t *testing.T, n *throttle, opts registry.Options, answer answer)
 }
 
 // checkLarge reads the layer, and returns how long that took.
-func checkLarge(t *testing.T, l registry.Layer) time.Duration {
+func checkLarge(t *testing.T, l image.Layer) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	if got, err := readLayer(t, l); err != nil || got != large() {
@@ -429,7 +430,7 @@ func TestEndOfSeveralConnections(t *testing.T) {
 		for bytes := 0; bytes < len(large()); bytes += len(large()) / 6 {
 			synctest.Test(t, func(t *testing.T) {
 				n := &throttle{rates: slow}
-				r, err := serveLarge(t, n, registry.Options{Ranges: small}, nil).Open(t.Context())
+				r, err := image.Open(t.Context(), serveLarge(t, n, registry.Options{Ranges: small}, nil))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -456,7 +457,7 @@ func TestEndOfSeveralConnections(t *testing.T) {
 			}))
 			cause := errors.New("terminated")
 			ctx, cancel := context.WithCancelCause(t.Context())
-			r, err := layer.Open(ctx)
+			r, err := image.Open(ctx, layer)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -516,7 +517,7 @@ func TestWhatLayersShare(t *testing.T) {
 			}
 			var most int64
 			for range 3 {
-				r, err := layer.Open(t.Context())
+				r, err := image.Open(t.Context(), layer)
 				if err != nil {
 					t.Fatal(err)
 				}

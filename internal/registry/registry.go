@@ -1,10 +1,9 @@
-// Package registry turns an image reference into a digest, an image config and
-// verified layer streams for one platform.
+// Package registry has the images that lie at registries.
 //
-// Every byte that it hands out was named by a digest: the reference is resolved
-// once, and manifest, config and layers follow from that digest. Broken
-// connections are resumed, busy registries waited for, and credentials sent to
-// nobody but the registry that the reference names and its token server.
+// A reference is resolved once: its manifest, config and layers follow from one
+// digest. Broken connections are resumed, busy registries waited for, and
+// credentials sent to nobody but the registry that the reference names and its
+// token server.
 //
 // The package knows nothing of this program's configuration and writes nothing
 // to disk. References and manifest types are those of go-containerregistry;
@@ -26,13 +25,8 @@ import (
 	"time"
 )
 
-// The limits of what is read into memory. A registry must take manifests of
-// 4 MiB (distribution spec, "Pushing Manifests"), so none has larger ones.
-const (
-	MaxManifestBytes = 4 << 20
-	MaxConfigBytes   = 8 << 20
-	MaxTokenBytes    = 1 << 20
-)
+// MaxTokenBytes bounds the answer of a token server, which is read into memory.
+const MaxTokenBytes = 1 << 20
 
 // What the zero Options have.
 const (

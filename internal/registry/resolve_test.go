@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
 
@@ -53,7 +54,7 @@ func randomImage(t *testing.T) v1.Image {
 }
 
 // compare holds a resolved image, read to its end, against what was pushed.
-func compare(t *testing.T, got *registry.Image, pushed v1.Image) {
+func compare(t *testing.T, got *image.Image, pushed v1.Image) {
 	t.Helper()
 	raw, err := pushed.RawConfigFile()
 	if err != nil {
@@ -85,8 +86,8 @@ func compare(t *testing.T, got *registry.Image, pushed v1.Image) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if digestOf(t, []byte(content)) != want || got.Layers[i].Digest != want {
-			t.Errorf("layer %d is %s, want %s", i, got.Layers[i].Digest, want)
+		if digestOf(t, []byte(content)) != want || got.Layers[i].Descriptor().Digest != want {
+			t.Errorf("layer %d is %s, want %s", i, got.Layers[i].Descriptor().Digest, want)
 		}
 	}
 }
@@ -220,7 +221,7 @@ func TestManifests(t *testing.T) {
 		},
 		{
 			"larger than the limit", types.OCIManifestSchema1,
-			func(m v1.Manifest) string { return plainJSON(t)(m) + strings.Repeat(" ", registry.MaxManifestBytes) },
+			func(m v1.Manifest) string { return plainJSON(t)(m) + strings.Repeat(" ", image.MaxManifestBytes) },
 			"the answer is larger than 4194304 bytes",
 		},
 		{
@@ -230,7 +231,7 @@ func TestManifests(t *testing.T) {
 		},
 		{
 			"a config larger than the limit", types.OCIManifestSchema1,
-			func(m v1.Manifest) string { m.Config.Size = registry.MaxConfigBytes + 1; return plainJSON(t)(m) },
+			func(m v1.Manifest) string { m.Config.Size = image.MaxConfigBytes + 1; return plainJSON(t)(m) },
 			"the image config has 8388609 bytes, where 8388608 are the most that is read",
 		},
 		{
@@ -354,39 +355,39 @@ func TestConfigsAsWritten(t *testing.T) {
 	const rootfs = `"rootfs": {"type": "layers", "diff_ids": []}`
 	tests := []struct {
 		name, json string
-		want       registry.ImageConfig
+		want       image.Config
 		err        string
 	}{
 		{
 			"what nobody needs is not read",
 			`{"created": "not a date", "author": 7, "history": {"created": 3}, "container_config": [], "os.features": "x", ` +
 				`"docker_version": {}, "config": {"Cmd": ["/app/server"], "Labels": [1], "Volumes": "x", "Healthcheck": 2, "OnBuild": 3}, ` + rootfs + `}`,
-			registry.ImageConfig{Cmd: []string{"/app/server"}},
+			image.Config{Cmd: []string{"/app/server"}},
 			"",
 		},
 		{
 			"one string is a command of one word, as for Docker",
 			`{"config": {"Entrypoint": "/app/my server", "Cmd": "serve"}, ` + rootfs + `}`,
-			registry.ImageConfig{Entrypoint: []string{"/app/my server"}, Cmd: []string{"serve"}},
+			image.Config{Entrypoint: []string{"/app/my server"}, Cmd: []string{"serve"}},
 			"",
 		},
-		{"null is nothing", `{"os": null, "config": {"Entrypoint": null, "Cmd": null, "Env": null, "ExposedPorts": null}, ` + rootfs + `}`, registry.ImageConfig{}, ""},
-		{"no config at all", `{"config": null, ` + rootfs + `}`, registry.ImageConfig{}, ""},
+		{"null is nothing", `{"os": null, "config": {"Entrypoint": null, "Cmd": null, "Env": null, "ExposedPorts": null}, ` + rootfs + `}`, image.Config{}, ""},
+		{"no config at all", `{"config": null, ` + rootfs + `}`, image.Config{}, ""},
 		{
 			"ports are their keys", `{"config": {"ExposedPorts": {"8080/tcp": null, "53/udp": {"x": 1}}}, ` + rootfs + `}`,
-			registry.ImageConfig{ExposedPorts: []string{"53/udp", "8080/tcp"}},
+			image.Config{ExposedPorts: []string{"53/udp", "8080/tcp"}},
 			"",
 		},
-		{"ports of another type are none", `{"config": {"ExposedPorts": ["8080/tcp"]}, ` + rootfs + `}`, registry.ImageConfig{}, ""},
-		{"diffIDs are only counted", `{"rootfs": {"type": "layers", "diff_ids": ["md5:x"]}}`, registry.ImageConfig{}, "lists 1 diffIDs for the 0 layers"},
+		{"ports of another type are none", `{"config": {"ExposedPorts": ["8080/tcp"]}, ` + rootfs + `}`, image.Config{}, ""},
+		{"diffIDs are only counted", `{"rootfs": {"type": "layers", "diff_ids": ["md5:x"]}}`, image.Config{}, "lists 1 diffIDs for the 0 layers"},
 		{
 			"trap 42: the kernel's name for an architecture", `{"os": "Linux", "architecture": "x86_64", ` + rootfs + `}`,
-			registry.ImageConfig{Platform: v1.Platform{OS: "linux", Architecture: "amd64"}},
+			image.Config{Platform: v1.Platform{OS: "linux", Architecture: "amd64"}},
 			"",
 		},
-		{"trap 42: of another machine", `{"os": "linux", "architecture": "aarch64", ` + rootfs + `}`, registry.ImageConfig{}, "only for linux/arm64"},
-		{"what is needed must be readable", `{"config": {"Env": "A=1"}, ` + rootfs + `}`, registry.ImageConfig{}, "the image config is unreadable"},
-		{"a command of numbers", `{"config": {"Cmd": [1]}, ` + rootfs + `}`, registry.ImageConfig{}, "the image config is unreadable"},
+		{"trap 42: of another machine", `{"os": "linux", "architecture": "aarch64", ` + rootfs + `}`, image.Config{}, "only for linux/arm64"},
+		{"what is needed must be readable", `{"config": {"Env": "A=1"}, ` + rootfs + `}`, image.Config{}, "the image config is unreadable"},
+		{"a command of numbers", `{"config": {"Cmd": [1]}, ` + rootfs + `}`, image.Config{}, "the image config is unreadable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -405,7 +406,7 @@ func TestConfigsAsWritten(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(tt.want, *got.Config, cmpopts.IgnoreUnexported(registry.ImageConfig{})); diff != "" {
+				if diff := cmp.Diff(tt.want, *got.Config, cmpopts.IgnoreUnexported(image.Config{})); diff != "" {
 					t.Errorf("config (-want +got):\n%s", diff)
 				}
 			})
@@ -417,20 +418,20 @@ func TestWrongDigests(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		corrupt func(f *fake, index, child v1.Descriptor, img *image)
+		corrupt func(f *fake, index, child v1.Descriptor, img *draft)
 		byTag   bool
 		want    string
 	}{
-		{"trap 29: an index that is not what the reference says", func(f *fake, index, _ v1.Descriptor, _ *image) { f.flip(index.Digest) }, false, "expected sha256:"},
-		{"trap 29: a manifest that is not what the index says", func(f *fake, _, child v1.Descriptor, _ *image) { f.flip(child.Digest) }, true, "expected sha256:"},
-		{"trap 29: a config that is not what the manifest says", func(f *fake, _, _ v1.Descriptor, img *image) { f.flip(img.manifest.Config.Digest) }, true, "expected sha256:"},
+		{"trap 29: an index that is not what the reference says", func(f *fake, index, _ v1.Descriptor, _ *draft) { f.flip(index.Digest) }, false, "expected sha256:"},
+		{"trap 29: a manifest that is not what the index says", func(f *fake, _, child v1.Descriptor, _ *draft) { f.flip(child.Digest) }, true, "expected sha256:"},
+		{"trap 29: a config that is not what the manifest says", func(f *fake, _, _ v1.Descriptor, img *draft) { f.flip(img.manifest.Config.Digest) }, true, "expected sha256:"},
 		{
 			"trap 29: a config of another size",
-			func(f *fake, _, _ v1.Descriptor, img *image) {
+			func(f *fake, _, _ v1.Descriptor, img *draft) {
 				f.blobs[img.manifest.Config.Digest.String()] = []byte("{}")
 			}, true, "has 2 bytes, where its descriptor says",
 		},
-		{"trap 48: a wrong digest header is of no consequence", func(f *fake, _, _ v1.Descriptor, _ *image) {
+		{"trap 48: a wrong digest header is of no consequence", func(f *fake, _, _ v1.Descriptor, _ *draft) {
 			f.hook = func(w http.ResponseWriter, _ *http.Request) bool {
 				w.Header().Set("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))
 				return false

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
 // maxDiscardBytes is how much of an unwanted answer is read to keep its
@@ -37,7 +39,7 @@ func (s *session) send(ctx context.Context, req *http.Request) (*http.Response, 
 
 // linkFault names the host. What a guard refused is no fault of a link.
 func linkFault(host string, err error) error {
-	if refused, ok := errors.AsType[*hintedError](err); ok {
+	if refused, ok := errors.AsType[*image.HintedError](err); ok {
 		return refused
 	}
 	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(record.RecordHeader[:]) == "HTTP/" {

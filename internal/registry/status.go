@@ -8,12 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
-const (
-	maxErrorBytes   = 64 << 10
-	maxMessageRunes = 200
-)
+const maxErrorBytes = 64 << 10
 
 // statusError is an answer that is not the one asked for.
 type statusError struct {
@@ -98,7 +97,7 @@ func (e *statusError) meaning() string {
 // answer quotes the registry. A 404 is explained by its code alone; elsewhere the
 // message tells more than the code.
 func (e *statusError) answer() string {
-	message := strconv.Quote(abbreviate(e.message))
+	message := strconv.Quote(image.Abbreviate(e.message))
 	switch {
 	case e.reason == "" && e.message == "":
 		return fmt.Sprintf("%d %s", e.code, http.StatusText(e.code))
@@ -114,17 +113,9 @@ func (e *statusError) answer() string {
 // printable returns an error code as it is, or quoted if it is none.
 func printable(reason string) string {
 	if strings.Trim(reason, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz") == "" {
-		return abbreviate(reason)
+		return image.Abbreviate(reason)
 	}
-	return strconv.Quote(abbreviate(reason))
-}
-
-func abbreviate(s string) string {
-	runes := []rune(s)
-	if len(runes) <= maxMessageRunes {
-		return s
-	}
-	return string(runes[:maxMessageRunes]) + "..."
+	return strconv.Quote(image.Abbreviate(reason))
 }
 
 // retryAfter returns the time that a Retry-After header names, in seconds or as

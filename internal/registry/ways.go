@@ -25,12 +25,12 @@ type ways struct {
 
 // ways returns those to the layer's blob, under a context that governs all that
 // they open.
-func (l Layer) ways(ctx context.Context) ways {
+func (l *layer) ways(ctx context.Context) ways {
 	source := &partSource{layer: l, session: l.session.separately()}
 	return ways{
 		budget: l.session.budget,
 		rest: func(offset int64) *stretch {
-			return l.stretch(ctx, offset, l.Size, func(offset int64) (io.ReadCloser, error) { return l.openAt(ctx, offset) })
+			return l.stretch(ctx, offset, l.described.Size, func(offset int64) (io.ReadCloser, error) { return l.openAt(ctx, offset) })
 		},
 		ask: func(offset int64) bool {
 			body, err := source.open(ctx, nil, offset, offset+1)
@@ -49,7 +49,7 @@ func (l Layer) ways(ctx context.Context) ways {
 					return source.open(ctx, at, offset, to)
 				})
 			}
-			return newParts(l.session.budget, l.session.ranges.PartBytes, offset, l.Size, open, cancel)
+			return newParts(l.session.budget, l.session.ranges.PartBytes, offset, l.described.Size, open, cancel)
 		},
 		crowded: func() bool { return source.crowded.Swap(false) },
 	}
@@ -57,7 +57,7 @@ func (l Layer) ways(ctx context.Context) ways {
 
 // stretch returns a stream from one offset to another that is as patient as open
 // deserves.
-func (l Layer) stretch(ctx context.Context, from, to int64, open func(int64) (io.ReadCloser, error)) *stretch {
+func (l *layer) stretch(ctx context.Context, from, to int64, open func(int64) (io.ReadCloser, error)) *stretch {
 	p := newPatience(l.session.delay, l.session.log)
 	return &stretch{
 		offset: from, end: to, open: open, progress: p.progress,
@@ -70,7 +70,7 @@ var errNoRange = errors.New("the server gives no ranges")
 
 // partSource opens parts of a blob.
 type partSource struct {
-	layer   Layer
+	layer   *layer
 	session *session
 	// found is where a part was had last: at the registry, or where that redirects
 	// to, so that not each of many parts takes the way by the registry.
@@ -83,7 +83,7 @@ type partSource struct {
 // or, if that is nil, by the registry.
 func (s *partSource) open(ctx context.Context, at *url.URL, from, to int64) (io.ReadCloser, error) {
 	if at == nil {
-		at = s.session.blobURL(s.layer.Digest)
+		at = s.session.blobURL(s.layer.described.Digest)
 	}
 	resp, err := s.session.get(ctx, at, http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", from, to-1)}})
 	if err != nil {

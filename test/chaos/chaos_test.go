@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,6 +30,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -210,7 +212,10 @@ func (l *lab) pull(address, top string) error {
 	}
 	layers := make([]extract.Layer, len(img.Layers))
 	for i, layer := range img.Layers {
-		layers[i] = extract.Layer{Digest: layer.Digest.String(), Open: layer.Open}
+		layers[i] = extract.Layer{
+			Digest: layer.Descriptor().Digest.String(),
+			Open:   func(ctx context.Context) (io.ReadCloser, error) { return image.Open(ctx, layer) },
+		}
 	}
 	_, err = extract.Extract(ctx, root, layers, extract.Options{
 		Wanted: func(string) bool { return true }, MaxBytes: 1 << 30, MaxEntries: 1000,

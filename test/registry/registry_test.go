@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/secret"
 )
@@ -148,9 +149,9 @@ func checkError(t *testing.T, err error, want *expectation) {
 	}
 }
 
-func readToEnd(t *testing.T, layer registry.Layer) error {
+func readToEnd(t *testing.T, layer image.Layer) error {
 	t.Helper()
-	r, err := layer.Open(t.Context())
+	r, err := image.Open(t.Context(), layer)
 	if err != nil {
 		return err
 	}

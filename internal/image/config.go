@@ -1,15 +1,16 @@
-package registry
+package image
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// ImageConfig is what a start needs of an image config: image spec, "config.md".
-type ImageConfig struct {
+// Config is what a start needs of an image config: image spec, "config.md".
+type Config struct {
 	// Platform has empty fields where the config leaves them out.
 	Platform     v1.Platform
 	Env          []string
@@ -31,7 +32,7 @@ type rootFS struct {
 
 // ParseConfig reads what a start needs of an image config. Whatever else stands
 // there, such as a date of creation that is none, stops nobody.
-func ParseConfig(body []byte) (*ImageConfig, error) {
+func ParseConfig(body []byte) (*Config, error) {
 	var file struct {
 		OS           string `json:"os"`
 		Architecture string `json:"architecture"`
@@ -51,7 +52,7 @@ func ParseConfig(body []byte) (*ImageConfig, error) {
 		return nil, err
 	}
 	c := file.Config
-	return &ImageConfig{
+	return &Config{
 		Platform:     normalized(v1.Platform{OS: file.OS, Architecture: file.Architecture, Variant: file.Variant}),
 		Env:          c.Env,
 		WorkingDir:   c.WorkingDir,
@@ -87,6 +88,17 @@ func (p *ports) UnmarshalJSON(value []byte) error {
 	var set map[string]json.RawMessage
 	if json.Unmarshal(value, &set) == nil {
 		*p = slices.Sorted(maps.Keys(set))
+	}
+	return nil
+}
+
+// check holds the config against the manifest: image spec, "config.md", rootfs.
+func (r rootFS) check(layers int) error {
+	if r.Type != "layers" {
+		return fmt.Errorf("the image config has a rootfs of type %q, not \"layers\"", Abbreviate(r.Type))
+	}
+	if len(r.DiffIDs) != layers {
+		return fmt.Errorf("the image config lists %d diffIDs for the %d layers of the manifest", len(r.DiffIDs), layers)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package registry
+package image
 
 import (
 	"cmp"
@@ -175,9 +175,9 @@ func missingPlatform(names []string, want v1.Platform) error {
 	for i := range names {
 		names[i] = printablePlatform(names[i])
 	}
-	return &hintedError{
-		msg:  fmt.Sprintf("the image has nothing for %s, only for %s%s", want, strings.Join(names, ", "), more),
-		hint: "build the image for this machine too, or choose one of its platforms with RUNNER_PLATFORM",
+	return &HintedError{
+		Text: fmt.Sprintf("the image has nothing for %s, only for %s%s", want, strings.Join(names, ", "), more),
+		Help: "build the image for this machine too, or choose one of its platforms with RUNNER_PLATFORM",
 	}
 }
 
@@ -185,8 +185,8 @@ func missingPlatform(names []string, want v1.Platform) error {
 // like one.
 func printablePlatform(s string) string {
 	odd := strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' })
-	if odd || s == "" || len(s) > maxMessageRunes {
-		return strconv.Quote(abbreviate(s))
+	if odd || s == "" || len(s) > maxQuotedRunes {
+		return strconv.Quote(Abbreviate(s))
 	}
 	return s
 }
