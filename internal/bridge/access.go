@@ -122,14 +122,15 @@ func (g *guard) refuse(w http.ResponseWriter, header, value string) bool {
 	return false
 }
 
-// refusedText says what was refused, and for a Host what to set.
+// refusedText says what was refused, and for a Host what to set if that would
+// be taken.
 func refusedText(header, value string) string {
 	text := "the " + header + " of the request is not allowed here"
-	if header != "Host" {
+	cure := "RUNNER_ALLOWED_ORIGINS=http://" + value
+	if _, err := origins.From([]string{cure}); header != "Host" || len(value) > maxShown || err != nil {
 		return text
 	}
-	host := value[:min(len(value), maxShown)]
-	return fmt.Sprintf("%s: if it is this server's, set RUNNER_ALLOWED_ORIGINS=%q", text, "http://"+host)
+	return fmt.Sprintf("%s: if it is this server's, set RUNNER_ALLOWED_ORIGINS=%q", text, "http://"+value)
 }
 
 func (g *guard) holdsToken(r *http.Request) bool {

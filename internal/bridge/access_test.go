@@ -45,10 +45,16 @@ func TestStrangersAreRefused(t *testing.T) {
 func TestAHostOfElsewhereIsToldWhatToSet(t *testing.T) {
 	t.Parallel()
 	h := open(t, func(*bridge.Options) {})
-	got := h.client(t).with("Host", "mcp:8000").post(strings.Replace(hello, "VERSION", "2025-11-25", 1))
-	const want = `RUNNER_ALLOWED_ORIGINS=\"http://mcp:8000\"`
-	if got.status != 403 || !strings.Contains(got.body, want) {
-		t.Errorf("status %d, body %s, want 403 and %s", got.status, got.body, want)
+	for host, want := range map[string]string{
+		"mcp:8000":                          `not allowed here: if it is this server's, set RUNNER_ALLOWED_ORIGINS=\"http://mcp:8000\""`,
+		"[mcp":                              `not allowed here"`, // which the variable would not take
+		"a,b":                               `not allowed here"`,
+		strings.Repeat("long.", 60) + "lan": `not allowed here"`,
+	} {
+		got := h.client(t).with("Host", host).post(strings.Replace(hello, "VERSION", "2025-11-25", 1))
+		if got.status != 403 || !strings.Contains(got.body, want) {
+			t.Errorf("%s: status %d, body %s, want 403 and %s", host, got.status, got.body, want)
+		}
 	}
 }
 
