@@ -16,7 +16,7 @@ import (
 )
 
 func bridgeCommand(p Process) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "bridge -- COMMAND [ARG...]",
 		Short: "Serve a local stdio MCP server over HTTP",
 		Long: `Serves the stdio MCP server that the command starts over Streamable HTTP at
@@ -27,6 +27,8 @@ MCP_ENV_NAME as NAME.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return serveLocal(cmd.Context(), p, args) },
 	}
+	cmd.Flags().SetInterspersed(false) // flags after COMMAND are its own, with "--" and without
+	return cmd
 }
 
 // serveLocal serves a command of this machine.
