@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
 )
 
@@ -24,7 +25,7 @@ func (s *start) makeRoom(key receipt.Key) (found bool, err error) {
 		// A later start would take what is laid now for the image that the
 		// receipt is about.
 		if err := receipt.Void(s.layout.root); err != nil {
-			return false, &leftoverError{err: err}
+			return false, hint.Add(err, leftoverHint)
 		}
 	}
 	if !old.Trusted() {
@@ -38,19 +39,13 @@ func (s *start) makeRoom(key receipt.Key) (found bool, err error) {
 		s.opts.Log.Info("Removed what an earlier start left", "digest", old.Key.Digest, "files", removed)
 	}
 	if err != nil {
-		return false, &leftoverError{err: err}
+		return false, hint.Add(err, leftoverHint)
 	}
 	return false, nil
 }
 
-// leftoverError says that another image lies in the way and may not be removed.
-type leftoverError struct{ err error }
-
-func (e *leftoverError) Error() string { return e.err.Error() }
-func (e *leftoverError) Unwrap() error { return e.err }
-func (e *leftoverError) Hint() string {
-	return "this root holds another image that was laid by another user: use a new container, or start as that user"
-}
+// leftoverHint is for another image that lies in the way and may not be removed.
+const leftoverHint = "this root holds another image that was laid by another user: use a new container, or start as that user"
 
 // beginReceipt begins the receipt of this extraction. Where it cannot be
 // written, each start pulls anew.

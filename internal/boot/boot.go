@@ -16,6 +16,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/image"
@@ -278,7 +279,7 @@ func (s *start) extract(ctx context.Context, img *image.Image) (extract.Report, 
 		err = paper.Finish()
 	}
 	if err := errors.Join(err, paper.Close()); err != nil {
-		if full, ok := errors.AsType[*RoomError](context.Cause(ctx)); ok {
+		if full := context.Cause(ctx); isRoomError(full) {
 			err = full // whatever failed with it
 		}
 		return report, l.explainRefusal(explainLimit(err))
@@ -319,22 +320,13 @@ func (s *start) logExtraction(r extract.Report) {
 	}
 }
 
-// limitError adds the variable that sets the limit that was passed.
-type limitError struct {
-	err  error
-	hint string
-}
-
-func (e *limitError) Error() string { return e.err.Error() }
-func (e *limitError) Unwrap() error { return e.err }
-func (e *limitError) Hint() string  { return e.hint }
-
+// explainLimit names the variable that sets the limit that was passed.
 func explainLimit(err error) error {
 	switch {
 	case errors.Is(err, layer.ErrTooManyBytes):
-		return &limitError{err: err, hint: "if the image is meant to be so large, raise RUNNER_MAX_BYTES"}
+		return hint.Add(err, "if the image is meant to be so large, raise RUNNER_MAX_BYTES")
 	case errors.Is(err, layer.ErrTooManyEntries):
-		return &limitError{err: err, hint: "if the image is meant to have so many files, raise RUNNER_MAX_ENTRIES"}
+		return hint.Add(err, "if the image is meant to have so many files, raise RUNNER_MAX_ENTRIES")
 	}
 	return err
 }

@@ -33,7 +33,7 @@ func Diagnose(ctx context.Context, cfg *config.Config, opts Options) (Diagnosis,
 	}
 	if in.Starts && cfg.Mode == config.ModeRootfs && d.Rootfs.Way == host.WayNone {
 		in.Starts = false
-		in.judge(&noWayError{reason: d.Rootfs.Reason, situation: newSituation(cfg, opts, facts, host.WayNone)})
+		in.judge(noWay(d.Rootfs.Reason, newSituation(cfg, opts, facts, host.WayNone)))
 	}
 	d.Image = &in
 	return d, nil

@@ -123,7 +123,7 @@ func (s Situation) Instead() string { return s.situation().instead() }
 
 // Refusal returns why a whole image cannot run, and the hint.
 func (s Situation) Refusal() error {
-	return &noWayError{reason: s.Facts.Way(s.place()).Reason, situation: s.situation()}
+	return noWay(s.Facts.Way(s.place()).Reason, s.situation())
 }
 
 func (s Situation) situation() situation {

@@ -15,17 +15,6 @@ func (e *ConfigError) Error() string { return e.Err.Error() }
 // Unwrap returns what is wrong.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// HintOf returns what an error advises the operator to do, empty if nothing.
-func HintOf(err error) string {
-	if hinted, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		return hinted.Hint()
-	}
-	return ""
-}
-
 // OfRegistry reports whether it was a registry that failed.
 func OfRegistry(err error) bool {
 	_, ok := errors.AsType[*registry.Error](err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
 )
@@ -115,5 +116,5 @@ func (in *Inspection) judge(err error) {
 		return
 	}
 	in.Reason = err.Error()
-	in.Hint = HintOf(err)
+	in.Hint = hint.Of(err)
 }

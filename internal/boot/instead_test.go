@@ -7,6 +7,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 )
 
@@ -60,22 +61,22 @@ func describe(s boot.Situation) string {
 func TestHintsDoNotGoInACircle(t *testing.T) {
 	t.Parallel()
 	for _, s := range situations() {
-		hint := s.Instead()
-		next := follow(s, hint)
+		proposed := s.Instead()
+		next := follow(s, proposed)
 		switch {
 		case next.Mode == s.Mode:
-			t.Errorf("%s: %q leaves the mode as it is", describe(s), hint)
+			t.Errorf("%s: %q leaves the mode as it is", describe(s), proposed)
 		case next.Mode == config.ModeRootfs && next.Way() == host.WayNone:
-			t.Errorf("%s: %q leads to: %v", describe(s), hint, next.Refusal())
+			t.Errorf("%s: %q leads to: %v", describe(s), proposed, next.Refusal())
 		case next.Mode == config.ModeAllowlist && !next.Python:
-			t.Errorf("%s: %q leads to a container without Python", describe(s), hint)
+			t.Errorf("%s: %q leads to a container without Python", describe(s), proposed)
 		}
 		if s.Mode != config.ModeRootfs || s.Way() != host.WayNone {
 			continue
 		}
-		hint = boot.HintOf(s.Refusal())
-		if next = follow(s, hint); next.Mode != config.ModeRootfs || next.Way() == host.WayNone {
-			t.Errorf("%s: %q leads to: %v", describe(s), hint, next.Refusal())
+		proposed = hint.Of(s.Refusal())
+		if next = follow(s, proposed); next.Mode != config.ModeRootfs || next.Way() == host.WayNone {
+			t.Errorf("%s: %q leads to: %v", describe(s), proposed, next.Refusal())
 		}
 	}
 }

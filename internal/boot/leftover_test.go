@@ -13,6 +13,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -74,8 +75,8 @@ func testLeftovers(t *testing.T, dir string) {
 		if found != test.found || test.err == "" && err != nil {
 			t.Errorf("%s: makeRoom = %v, %v", test.name, found, err)
 		}
-		if test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err) || !strings.Contains(boot.HintOf(err), "use a new container")) {
-			t.Errorf("%s: the error is %v with the hint %q", test.name, err, boot.HintOf(err))
+		if test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err) || !strings.Contains(hint.Of(err), "use a new container")) {
+			t.Errorf("%s: the error is %v with the hint %q", test.name, err, hint.Of(err))
 		}
 		if !strings.Contains(log.String(), test.warns) {
 			t.Errorf("%s: the log is %q, want %q in it", test.name, log.String(), test.warns)

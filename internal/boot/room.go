@@ -2,12 +2,14 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
@@ -25,12 +27,14 @@ const (
 )
 
 // RoomError says that there is too little room for the image.
-type RoomError struct{ msg, hint string }
+type RoomError struct{ msg string }
 
 func (e *RoomError) Error() string { return e.msg }
 
-// Hint says what would be enough.
-func (e *RoomError) Hint() string { return e.hint }
+func isRoomError(err error) bool {
+	_, ok := errors.AsType[*RoomError](err)
+	return ok
+}
 
 const diskHint = "give the container more disk, or memory where its file system lies in memory"
 
@@ -78,10 +82,8 @@ func (s *start) checkRoom(img *image.Image) error {
 		s.opts.Log.Warn("The image is larger than what is free: it fits only if little of it is taken", "compressed", Size(need), "free", free)
 		return nil
 	}
-	return &RoomError{
-		msg:  fmt.Sprintf("cannot lay the image below %q: its layers have %v while they are compressed, and %v are free", dir, Size(need), free),
-		hint: "unpacked they need two to four times as much: " + diskHint,
-	}
+	return hint.Add(&RoomError{fmt.Sprintf("cannot lay the image below %q: its layers have %v while they are compressed, and %v are free", dir, Size(need), free)},
+		"unpacked they need two to four times as much: "+diskHint)
 }
 
 // watch returns a context that ends with a RoomError while there still is some
@@ -115,17 +117,13 @@ func (r room) watch(ctx context.Context) (_ context.Context, stop func()) {
 func (r room) check() error {
 	disk := host.AskFileSystem(r.dir)
 	if disk != nil && disk.FreeBytes < r.leastFree {
-		return &RoomError{
-			msg:  fmt.Sprintf("the file system of %q is nearly full: %v of %v are free", r.dir, Size(disk.FreeBytes), Size(disk.SizeBytes)), //nolint:gosec // no disk is that large
-			hint: "a manifest tells only the compressed sizes, so the need shows while unpacking: " + diskHint,
-		}
+		return hint.Add(&RoomError{fmt.Sprintf("the file system of %q is nearly full: %v of %v are free", r.dir, Size(disk.FreeBytes), Size(disk.SizeBytes))}, //nolint:gosec // no disk is that large
+			"a manifest tells only the compressed sizes, so the need shows while unpacking: "+diskHint)
 	}
 	if used, ok := r.memory.Used(); ok && r.mostUsed > 0 && used > r.mostUsed {
 		limit, _ := r.memory.Limit()
-		return &RoomError{
-			msg:  fmt.Sprintf("the memory of the container is nearly full: %v of %v are used", Size(used), Size(limit)),
-			hint: "where its file system lies in memory, the image's files take it too: give the container more memory",
-		}
+		return hint.Add(&RoomError{fmt.Sprintf("the memory of the container is nearly full: %v of %v are used", Size(used), Size(limit))},
+			"where its file system lies in memory, the image's files take it too: give the container more memory")
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
@@ -46,8 +47,8 @@ func TestAnImageThatCannotFitIsNotFetched(t *testing.T) {
 	err := whole.CheckRoom(large)
 	if _, ok := errors.AsType[*boot.RoomError](err); !ok ||
 		!strings.HasPrefix(err.Error(), "cannot lay the image below "+strconv.Quote(top)+": its layers have 2305843.0 TB while they are compressed, and ") ||
-		!strings.Contains(boot.HintOf(err), "two to four times as much") {
-		t.Errorf("trap 30: CheckRoom(2 EiB) = %v with the hint %q", err, boot.HintOf(err))
+		!strings.Contains(hint.Of(err), "two to four times as much") {
+		t.Errorf("trap 30: CheckRoom(2 EiB) = %v with the hint %q", err, hint.Of(err))
 	}
 	if err := whole.CheckRoom(fits); err != nil || log.Len() > 0 {
 		t.Errorf("CheckRoom(2 KiB) = %v, log %q", err, &log)

@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/host"
 	"github.com/drengskapur/fastmcp-runner/internal/receipt"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
@@ -34,18 +36,9 @@ func kernelDirs() []string { return []string{"dev", "proc", "sys"} }
 // hostFiles are the files by which the host tells a container of its network.
 func hostFiles() []string { return []string{"etc/hostname", "etc/hosts", "etc/resolv.conf"} }
 
-// noWayError says that this host can run no whole image.
-type noWayError struct {
-	reason    string
-	situation situation
-}
-
-func (e *noWayError) Error() string {
-	return "cannot run a whole image on this host: " + e.reason
-}
-
-func (e *noWayError) Hint() string {
-	return "take the whole image by " + e.situation.asWhole()
+// noWay says that this host can run no whole image.
+func noWay(reason string, in situation) error {
+	return hint.Add(errors.New("cannot run a whole image on this host: "+reason), "take the whole image by "+in.asWhole())
 }
 
 // need says whether a whole image that is laid down must also be able to run
@@ -83,7 +76,7 @@ func placeOf(cfg *config.Config, opts Options) host.Place {
 func (s *start) wholeLayout(ctx context.Context, need need) (layout, error) {
 	facts, choice := chooseWay(ctx, s.cfg, s.opts)
 	if choice.Way == host.WayNone && need == someWay {
-		return layout{}, &noWayError{reason: choice.Reason, situation: newSituation(s.cfg, s.opts, facts, choice.Way)}
+		return layout{}, noWay(choice.Reason, newSituation(s.cfg, s.opts, facts, choice.Way))
 	}
 	s.opts.Log.Info("Chose how to run the whole image", "way", choice.Way.String(), "reason", choice.Reason)
 	if hidden := hiddenVolumes(facts.Mounts, choice.Way, s.privateRoot()); len(hidden) > 0 {
@@ -155,12 +148,12 @@ func (s *start) openPrivateRoot() (*rootfs.Root, error) {
 	name := s.privateRoot()
 	if name == privateRoot {
 		if err := s.makePrivateRoot(); err != nil {
-			return nil, &privateRootError{err: err}
+			return nil, explainPrivateRoot(err)
 		}
 	}
 	root, err := rootfs.Open(name)
 	if err != nil {
-		return nil, &privateRootError{err: err}
+		return nil, explainPrivateRoot(err)
 	}
 	return root, nil
 }
@@ -182,31 +175,10 @@ func (s *start) makePrivateRoot() error {
 	return dir.Close()
 }
 
-type privateRootError struct{ err error }
-
-func (e *privateRootError) Error() string {
-	return "cannot make a directory for the whole image: " + e.err.Error()
-}
-func (e *privateRootError) Unwrap() error { return e.err }
-func (e *privateRootError) Hint() string {
-	return "set RUNNER_ROOT to an empty directory that user " + strconv.Itoa(unix.Geteuid()) + " can write"
-}
-
-// inPlaceError says that this user cannot lay the image onto the root itself.
-type inPlaceError struct {
-	err    error
-	gvisor bool
-}
-
-func (e *inPlaceError) Error() string { return e.err.Error() }
-func (e *inPlaceError) Unwrap() error { return e.err }
-func (e *inPlaceError) Hint() string {
-	with := "without no-new-privileges and with the engine's usual capabilities"
-	if e.gvisor { // where the capabilities of a file count for nothing
-		with = "as root"
-	}
-	return "start the container " + with +
-		`, or lay the image when the container's own is built: RUN ["/.fastmcp-runner/fastmcp-runner", "pull", "IMAGE"] in its Dockerfile`
+// explainPrivateRoot says where there could be one.
+func explainPrivateRoot(err error) error {
+	return hint.Add(fmt.Errorf("cannot make a directory for the whole image: %w", err),
+		"set RUNNER_ROOT to an empty directory that user "+strconv.Itoa(unix.Geteuid())+" can write")
 }
 
 // explainRefusal says what helps where there is no shell to make directories
@@ -214,7 +186,17 @@ func (e *inPlaceError) Hint() string {
 func (l layout) explainRefusal(err error) error {
 	refused, ok := errors.AsType[*extract.WriteError](err)
 	if ok && l.way == host.WayInPlace && errors.Is(refused.Err, fs.ErrPermission) {
-		return &inPlaceError{err: err, gvisor: l.gvisor}
+		return hint.Add(err, inPlaceHint(l.gvisor))
 	}
 	return err
+}
+
+// inPlaceHint is for a user who cannot lay the image onto the root itself.
+func inPlaceHint(gvisor bool) string {
+	with := "without no-new-privileges and with the engine's usual capabilities"
+	if gvisor { // where the capabilities of a file count for nothing
+		with = "as root"
+	}
+	return "start the container " + with +
+		`, or lay the image when the container's own is built: RUN ["/.fastmcp-runner/fastmcp-runner", "pull", "IMAGE"] in its Dockerfile`
 }

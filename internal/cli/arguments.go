@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 // maxEdits is how far a mistyped word may be from the one that was meant.
@@ -28,24 +29,19 @@ func oneImage(cmd *cobra.Command, args []string) error {
 	if len(args) <= 1 {
 		return nil
 	}
-	return &adviceError{
-		msg:  fmt.Sprintf("%s takes one IMAGE and nothing after it, but got %q too", cmd.Name(), args[1]),
-		hint: "what the server gets as arguments is set by RUNNER_CMD",
-	}
+	return hint.Add(fmt.Errorf("%s takes one IMAGE and nothing after it, but got %q too", cmd.Name(), args[1]),
+		"what the server gets as arguments is set by RUNNER_CMD")
 }
 
 func unknownCommand(cmd *cobra.Command, word string) error {
-	msg := fmt.Sprintf("unknown command %q for %q", word, cmd.Name())
 	var names []string
 	for _, c := range cmd.Commands() {
 		if c.IsAvailableCommand() {
 			names = append(names, c.Name())
 		}
 	}
-	return &adviceError{
-		msg:  msg + didYouMean(word, names, ""),
-		hint: fmt.Sprintf("an image of this name is run by \"run %s\"", word),
-	}
+	return hint.Add(fmt.Errorf("unknown command %q for %q%s", word, cmd.Name(), didYouMean(word, names, "")),
+		fmt.Sprintf("an image of this name is run by \"run %s\"", word))
 }
 
 // flagFault adds the flag that was probably meant.
@@ -66,14 +62,6 @@ func didYouMean(word string, names []string, prefix string) string {
 	}
 	return ""
 }
-
-// adviceError is a wrong command line of which we know what would be right.
-type adviceError struct{ msg, hint string }
-
-func (e *adviceError) Error() string { return e.msg }
-
-// Hint says what would be right.
-func (e *adviceError) Hint() string { return e.hint }
 
 // first returns the first argument, empty if there is none.
 func first(args []string) string {

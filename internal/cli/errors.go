@@ -14,6 +14,7 @@ import (
 
 	"github.com/drengskapur/fastmcp-runner/internal/boot"
 	"github.com/drengskapur/fastmcp-runner/internal/config"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/logging"
 )
 
@@ -100,16 +101,16 @@ func (p Process) print(err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		log.Error(line) //nolint:sloglint // the error is the message: it has no facts beside it
 	}
-	if hint := boot.HintOf(err); hint != "" {
-		log.Error("Hint: " + hint) //nolint:sloglint // as above
+	if text := hint.Of(err); text != "" {
+		log.Error("Hint: " + text) //nolint:sloglint // as above
 	}
 }
 
 // record is what programs want to know of an error beside its text.
 func record(err error) []any {
 	facts := []any{"kind", kindOf(err), "exit_code", exitCode(err)}
-	if hint := boot.HintOf(err); hint != "" {
-		facts = append(facts, "hint", hint)
+	if text := hint.Of(err); text != "" {
+		facts = append(facts, "hint", text)
 	}
 	return facts
 }

@@ -77,7 +77,7 @@ type Report struct {
 // Extract writes layers, the lowest first, below root: several at once, with
 // the outcome of one after the other. An error means that the root holds part
 // of an image, which must not be run: it names the layer and the entry. Errors
-// that an operator can do something about have a method Hint() string.
+// that an operator can do something about have a hint.
 func Extract(ctx context.Context, root *rootfs.Root, layers []Layer, opts Options) (Report, error) {
 	links, err := hostLinks(root, opts.Links)
 	if err != nil {

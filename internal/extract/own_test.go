@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/extract"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -194,8 +195,8 @@ func testUnwritable(t *testing.T) {
 		t.Errorf("the error names %q, want %q", got, want)
 	}
 	who := fmt.Sprintf("%d:%d", os.Geteuid(), os.Getegid())
-	if hint := refused.Hint(); !strings.Contains(hint, "RUN mkdir -p /opt /srv/sub && chown "+who+" /opt /srv/sub") {
-		t.Errorf("the hint does not say what to do: %q", hint)
+	if text := hint.Of(err); !strings.Contains(text, "RUN mkdir -p /opt /srv/sub && chown "+who+" /opt /srv/sub") {
+		t.Errorf("the hint does not say what to do: %q", text)
 	}
 }
 
@@ -234,8 +235,8 @@ func testUnwritableRoot(t *testing.T) {
 		if !strings.HasPrefix(refused.Error(), test.text) {
 			t.Errorf("the error says %q, want %q in front", refused, test.text)
 		}
-		if hint := refused.Hint(); !strings.Contains(hint, test.hint) || strings.Contains(hint, " / ") || strings.HasSuffix(hint, " /") {
-			t.Errorf("for %v the hint is %q, want %q in it and not the root", refused.Dirs, hint, test.hint)
+		if text := hint.Of(err); !strings.Contains(text, test.hint) || strings.Contains(text, " / ") || strings.HasSuffix(text, " /") {
+			t.Errorf("for %v the hint is %q, want %q in it and not the root", refused.Dirs, text, test.hint)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
@@ -50,8 +51,8 @@ func first(paths []string) []string { return paths[:min(len(paths), maxNamed)] }
 
 func (e *WriteError) Unwrap() error { return e.Err }
 
-// Hint says what would make the directories writable.
-func (e *WriteError) Hint() string {
+// hint says what would make the directories writable.
+func (e *WriteError) hint() string {
 	switch {
 	case errors.Is(e.Err, unix.EROFS):
 		return "the container's root is read-only: mount a writable volume or tmpfs there"
@@ -142,35 +143,22 @@ func (r *refusals) err(user ids.User) error {
 	if r.first == nil {
 		return nil
 	}
-	return &WriteError{
+	refused := &WriteError{
 		Dirs: slices.Sorted(maps.Keys(r.dirs)), Files: slices.Sorted(maps.Keys(r.files)), User: user, Err: r.first,
 	}
+	return hint.Add(refused, refused.hint())
 }
 
-// SpaceError says that the host has no room for the image.
-type SpaceError struct {
-	Written int64 // bytes that had been written by then
-	Err     error
-}
+// diskHint says why the need is not known beforehand, and what to do.
+const diskHint = "a manifest tells only the compressed sizes, so the need shows while unpacking: " +
+	"give the container more disk, or memory where its file system lies in memory"
 
-func (e *SpaceError) Error() string {
-	return fmt.Sprintf("no room left after %d bytes of files: %v", e.Written, cause(e.Err))
-}
-
-func (e *SpaceError) Unwrap() error { return e.Err }
-
-// Hint says why the need is not known beforehand, and what to do.
-func (e *SpaceError) Hint() string {
-	return "a manifest tells only the compressed sizes, so the need shows while unpacking: " +
-		"give the container more disk, or memory where its file system lies in memory"
-}
-
-// explainSpace makes a full disk, quota or memory a SpaceError; written is how
-// many bytes of files there were by then.
+// explainSpace says of a full disk, quota or memory how many bytes of files had
+// been written by then.
 func explainSpace(err error, written int64) error {
 	for _, full := range []error{unix.ENOSPC, unix.EDQUOT, unix.ENOMEM} {
 		if errors.Is(err, full) {
-			return &SpaceError{Written: written, Err: err}
+			return hint.Add(fmt.Errorf("no room left after %d bytes of files: %w", written, cause(err)), diskHint)
 		}
 	}
 	return err

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/fakeroot"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
@@ -105,7 +106,7 @@ func Exec(plan launch.Plan, opts Options) error {
 		}
 	}
 	// PR_SET_DUMPABLE is left alone: execve sets it anew.
-	return &ExecError{Path: opts.Path, Err: program.exec(plan)}
+	return execError(opts.Path, program.exec(plan))
 }
 
 // dieWith has the kernel kill this process when its parent dies
@@ -129,10 +130,8 @@ func chdir(plan launch.Plan, opts Options) error {
 		dir = plan.Dir
 	}
 	if err := unix.Chdir(dir); err != nil {
-		return &refusal{
-			err:  fmt.Errorf("cannot enter the working directory %q as user %s: %w", dir, plan.User, err),
-			hint: "the image's WORKDIR must exist and be open to that user",
-		}
+		return hint.Add(fmt.Errorf("cannot enter the working directory %q as user %s: %w", dir, plan.User, err),
+			"the image's WORKDIR must exist and be open to that user")
 	}
 	return nil
 }
@@ -169,31 +168,19 @@ func (e *ExecError) ExitCode() int {
 	return 126
 }
 
-// Hint says what the cause may be. Package program knows it exactly; this is
-// for what changed after it looked.
-func (e *ExecError) Hint() string {
+// execError is an ExecError with what the cause may be as its hint. Package
+// program knows it exactly; this is for what changed after it looked.
+func execError(path string, err error) error {
+	failed := &ExecError{Path: path, Err: err}
 	switch {
-	case errors.Is(e.Err, unix.ENOENT):
-		return "the file, or the interpreter that it names, does not exist"
-	case errors.Is(e.Err, unix.ENOEXEC):
-		return "the file is neither a program for this machine nor a script that begins with #!"
-	case errors.Is(e.Err, unix.EACCES):
-		return "the file is not executable for this user, or its file system is mounted noexec"
-	case errors.Is(e.Err, unix.E2BIG):
-		return "the command or the environment is too long; a single variable may have 128 KiB"
+	case errors.Is(err, unix.ENOENT):
+		return hint.Add(failed, "the file, or the interpreter that it names, does not exist")
+	case errors.Is(err, unix.ENOEXEC):
+		return hint.Add(failed, "the file is neither a program for this machine nor a script that begins with #!")
+	case errors.Is(err, unix.EACCES):
+		return hint.Add(failed, "the file is not executable for this user, or its file system is mounted noexec")
+	case errors.Is(err, unix.E2BIG):
+		return hint.Add(failed, "the command or the environment is too long; a single variable may have 128 KiB")
 	}
-	return ""
+	return failed
 }
-
-// refusal is an error with a way out.
-type refusal struct {
-	err  error
-	hint string
-}
-
-func (r *refusal) Error() string { return r.err.Error() }
-
-func (r *refusal) Unwrap() error { return r.err }
-
-// Hint says what the operator can do about it.
-func (r *refusal) Hint() string { return r.hint }

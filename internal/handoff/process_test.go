@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/handoff"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
 
@@ -52,9 +53,8 @@ func TestMain(m *testing.M) {
 // describe prints an error as the tests expect it on standard error.
 func describe(err error) {
 	lines := []string{err.Error()}
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		lines = append(lines, "hint: "+hinted.Hint())
+	if text := hint.Of(err); text != "" {
+		lines = append(lines, "hint: "+text)
 	}
 	if failed, ok := errors.AsType[*handoff.ExecError](err); ok {
 		lines = append(lines, fmt.Sprintf("exit code %d", failed.ExitCode()))

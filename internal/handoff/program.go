@@ -30,7 +30,7 @@ func findProgram(opts Options) (program, error) {
 	// O_PATH: to execute a file one need not be able to read it.
 	fd, err := unix.Open(opts.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return p, &ExecError{Path: opts.Path, Err: err}
+		return p, execError(opts.Path, err)
 	}
 	p.fd = fd
 	return p, nil

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
 
@@ -24,10 +25,8 @@ func enterRoot(opts Options) error {
 	// The current directory follows: it would lie outside of the new root, and
 	// ".." would lead everywhere (chroot(2)).
 	if err := errors.Join(unix.Chroot(opts.Root), unix.Chdir("/")); err != nil {
-		return &refusal{
-			err:  fmt.Errorf("cannot enter the root %q: %w", opts.Root, err),
-			hint: "fastmcp-runner doctor says which ways of running a whole image this host has",
-		}
+		return hint.Add(fmt.Errorf("cannot enter the root %q: %w", opts.Root, err),
+			"fastmcp-runner doctor says which ways of running a whole image this host has")
 	}
 	return nil
 }

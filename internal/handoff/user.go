@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
 )
 
@@ -28,10 +29,8 @@ func become(user ids.User) error {
 	}
 	if changes {
 		if err := setUser(user); err != nil {
-			return &refusal{
-				err:  fmt.Errorf("cannot drop root: %w", err),
-				hint: fmt.Sprintf("the container must start as root with CAP_SETUID and CAP_SETGID, or as user %s", user),
-			}
+			return hint.Add(fmt.Errorf("cannot drop root: %w", err),
+				fmt.Sprintf("the container must start as root with CAP_SETUID and CAP_SETGID, or as user %s", user))
 		}
 	}
 	// After setresuid: until then the capabilities are what permits it. The
@@ -60,10 +59,8 @@ func become(user ids.User) error {
 // but nothing that it starts can gain more.
 func stayRoot(user ids.User) error {
 	if uid := unix.Geteuid(); uid != 0 {
-		return &refusal{
-			err:  fmt.Errorf("cannot become root: this process is user %d", uid),
-			hint: "start the container as root, or leave RUNNER_USER unset",
-		}
+		return hint.Add(fmt.Errorf("cannot become root: this process is user %d", uid),
+			"start the container as root, or leave RUNNER_USER unset")
 	}
 	if !isAlready(user) {
 		if err := setUser(user); err != nil {
@@ -95,10 +92,8 @@ func mayChange(user ids.User) error {
 	if held[0].Effective&(1<<unix.CAP_SETUID) != 0 {
 		return nil
 	}
-	return &refusal{
-		err:  fmt.Errorf("cannot become user %s: this process is user %d:%d without CAP_SETUID", user, uid, gid),
-		hint: fmt.Sprintf("set RUNNER_USER to %d:%d, or start the container as root", uid, gid),
-	}
+	return hint.Add(fmt.Errorf("cannot become user %s: this process is user %d:%d without CAP_SETUID", user, uid, gid),
+		fmt.Sprintf("set RUNNER_USER to %d:%d, or start the container as root", uid, gid))
 }
 
 // setUser changes groups, group and user in the one order in which each step

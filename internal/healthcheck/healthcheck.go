@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 const (
@@ -44,9 +46,6 @@ type Target struct {
 // Error says what was asked and why the answer is not that of a healthy
 // server.
 type Error struct {
-	// Status is the HTTP status of the answer; 0 if there was none.
-	Status int
-
 	text string
 	err  error
 }
@@ -56,26 +55,11 @@ func (e *Error) Error() string { return e.text }
 // Unwrap returns why there was no answer; nil if there was one.
 func (e *Error) Unwrap() error { return e.err }
 
-// Hint says what may help; it is empty if nothing is known to.
-func (e *Error) Hint() string {
-	switch {
-	case errors.Is(e.err, syscall.ECONNREFUSED):
-		return "the server does not listen there (yet): it should listen on the address HOST and the port PORT of its environment"
-	case errors.Is(e.err, context.DeadlineExceeded):
-		return "the server is busy or hangs"
-	case e.Status == http.StatusNotFound:
-		return "set HEALTHCHECK_PATH to a path that the server answers"
-	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
-		return "set HEALTHCHECK_PATH to a path that needs no login"
-	default:
-		return ""
-	}
-}
-
 // Check asks once by GET. The server is healthy if it answers with a status of
 // 200 to 399. A redirect to the same host is followed and its answer counts; a
 // redirect elsewhere is not followed, and is a healthy answer by itself. No
-// proxy is used. The error is an *Error, or joins one for each address asked.
+// proxy is used. The error is an *Error, perhaps with a hint, or joins one for each
+// address asked.
 func Check(ctx context.Context, target Target) error {
 	timeout := target.Timeout
 	if timeout == 0 {
@@ -131,7 +115,19 @@ func ask(ctx context.Context, address string, timeout time.Duration) error {
 	if line := firstLine(response.Body); line != "" {
 		text += fmt.Sprintf(": %q", line)
 	}
-	return &Error{Status: response.StatusCode, text: text}
+	return hint.Add(&Error{text: text}, hintForStatus(response.StatusCode))
+}
+
+// hintForStatus says what may help against an answer.
+func hintForStatus(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return "set HEALTHCHECK_PATH to a path that the server answers"
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "set HEALTHCHECK_PATH to a path that needs no login"
+	default:
+		return ""
+	}
 }
 
 // newClient returns a client that stays on one host. Its transport is its own:
@@ -166,7 +162,19 @@ func noAnswer(address string, timeout time.Duration, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = fmt.Sprintf("%s gave no answer within %s", address, timeout)
 	}
-	return &Error{text: text, err: err}
+	return hint.Add(&Error{text: text, err: err}, hintForSilence(err))
+}
+
+// hintForSilence says what may help where there was no answer.
+func hintForSilence(err error) string {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the server does not listen there (yet): it should listen on the address HOST and the port PORT of its environment"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the server is busy or hangs"
+	default:
+		return ""
+	}
 }
 
 // firstLine returns the beginning of an answer's text. The status has already

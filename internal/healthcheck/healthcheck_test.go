@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/drengskapur/fastmcp-runner/internal/healthcheck"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 // serve starts a server on a loopback address and returns its port.
@@ -100,7 +101,7 @@ func TestCheck(t *testing.T) {
 
 // wantError holds an error and its hint against what they should be; an empty
 // text means healthy.
-func wantError(t *testing.T, err error, text, hint string) {
+func wantError(t *testing.T, err error, text, wantHint string) {
 	t.Helper()
 	if text == "" {
 		if err != nil {
@@ -108,12 +109,11 @@ func wantError(t *testing.T, err error, text, hint string) {
 		}
 		return
 	}
-	unhealthy, ok := errors.AsType[*healthcheck.Error](err)
-	if !ok {
+	if _, ok := errors.AsType[*healthcheck.Error](err); !ok {
 		t.Fatalf("Check gives %v, want %s", err, text)
 	}
-	if err.Error() != text || unhealthy.Hint() != hint {
-		t.Errorf("Check gives\n%s\nhint: %s\nwant\n%s\nhint: %s", err, unhealthy.Hint(), text, hint)
+	if got := hint.Of(err); err.Error() != text || got != wantHint {
+		t.Errorf("Check gives\n%s\nhint: %s\nwant\n%s\nhint: %s", err, got, text, wantHint)
 	}
 }
 

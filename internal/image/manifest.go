@@ -10,6 +10,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 // The layer media types that go-containerregistry does not name.
@@ -104,10 +106,8 @@ func parseDocument(body []byte, mediaType types.MediaType) (*document, error) {
 	isImage := d.Config != nil || d.Layers != nil || d.MediaType.IsImage()
 	switch {
 	case d.SchemaVersion == 1 || d.FSLayers != nil || d.MediaType.IsSchema1():
-		return nil, &HintedError{
-			Text: "image manifests of schema 1 are not supported",
-			Help: "push the image again with a current tool: schema 1 was superseded in 2016",
-		}
+		return nil, hint.Add(errors.New("image manifests of schema 1 are not supported"),
+			"push the image again with a current tool: schema 1 was superseded in 2016")
 	case isImage && d.isIndex():
 		return nil, errors.New("the manifest is both an image manifest and an index")
 	case !isImage && !d.isIndex():
@@ -158,8 +158,6 @@ func checkLayer(layer v1.Descriptor) error {
 }
 
 func notRunnable(what, mediaType string) error {
-	return &HintedError{
-		Text: fmt.Sprintf("not a runnable image: %s %q", what, Abbreviate(mediaType)),
-		Help: "IMAGE must name a container image that holds files, as docker build makes them",
-	}
+	return hint.Add(fmt.Errorf("not a runnable image: %s %q", what, Abbreviate(mediaType)),
+		"IMAGE must name a container image that holds files, as docker build makes them")
 }

@@ -10,6 +10,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/cpu"
+
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 // maxListedPlatforms bounds the error that lists what an index offers.
@@ -175,10 +177,8 @@ func missingPlatform(names []string, want v1.Platform) error {
 	for i := range names {
 		names[i] = printablePlatform(names[i])
 	}
-	return &HintedError{
-		Text: fmt.Sprintf("the image has nothing for %s, only for %s%s", want, strings.Join(names, ", "), more),
-		Help: "build the image for this machine too, or choose one of its platforms with RUNNER_PLATFORM",
-	}
+	return hint.Add(fmt.Errorf("the image has nothing for %s, only for %s%s", want, strings.Join(names, ", "), more),
+		"build the image for this machine too, or choose one of its platforms with RUNNER_PLATFORM")
 }
 
 // printablePlatform quotes a platform, which came from outside, unless it looks

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 // command is the argv of a plan and what there is to say about it.
@@ -11,14 +13,6 @@ type command struct {
 	argv     []string
 	warnings []string
 }
-
-// refusal is an error with a way out.
-type refusal struct{ cause, hint string }
-
-func (r *refusal) Error() string { return r.cause }
-
-// Hint says what the operator can do about it.
-func (r *refusal) Hint() string { return r.hint }
 
 func chooseCommand(img Image, set Settings) (command, error) {
 	entrypoint, cmd := img.Entrypoint, img.Cmd
@@ -37,15 +31,12 @@ func chooseCommand(img Image, set Settings) (command, error) {
 	argv := slices.Concat(entrypoint, cmd)
 	switch {
 	case len(argv) == 0 && skip:
-		return command{}, &refusal{
-			cause: fmt.Sprintf("the image's Entrypoint %q is skipped, because it lies outside the allowlist, and there is no Cmd to run instead", img.Entrypoint[0]),
-			hint:  "name the program by RUNNER_ENTRYPOINT or RUNNER_CMD, such as RUNNER_CMD=\"python -m server\"",
-		}
+		return command{}, hint.Add(
+			fmt.Errorf("the image's Entrypoint %q is skipped, because it lies outside the allowlist, and there is no Cmd to run instead", img.Entrypoint[0]),
+			"name the program by RUNNER_ENTRYPOINT or RUNNER_CMD, such as RUNNER_CMD=\"python -m server\"")
 	case len(argv) == 0 && set.Entrypoint == nil && set.Cmd == nil:
-		return command{}, &refusal{
-			cause: "the image has neither an Entrypoint nor a Cmd",
-			hint:  "name the program by RUNNER_ENTRYPOINT or RUNNER_CMD, or give the image an ENTRYPOINT",
-		}
+		return command{}, hint.Add(errors.New("the image has neither an Entrypoint nor a Cmd"),
+			"name the program by RUNNER_ENTRYPOINT or RUNNER_CMD, or give the image an ENTRYPOINT")
 	case len(argv) == 0:
 		return command{}, ErrNothingLeft
 	case argv[0] == "":

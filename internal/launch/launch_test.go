@@ -1,7 +1,6 @@
 package launch_test
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 )
@@ -227,11 +227,8 @@ func TestNewRefuses(t *testing.T) {
 			if err.Error() != tt.want {
 				t.Errorf("New: error %q, want %q", err, tt.want)
 			}
-			var hinted interface{ Hint() string }
-			if got := errors.As(err, &hinted); got != (tt.hint != "") {
-				t.Errorf("New: the error has a hint: %t, want %q", got, tt.hint)
-			} else if got && hinted.Hint() != tt.hint {
-				t.Errorf("Hint = %q, want %q", hinted.Hint(), tt.hint)
+			if got := hint.Of(err); got != tt.hint {
+				t.Errorf("New: the hint is %q, want %q", got, tt.hint)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ import (
 func Early(root *rootfs.Root, plan launch.Plan, taken Taken) error {
 	s := search{root: root, plan: plan, taken: taken}
 	if fault := s.early(plan.Argv[0]); fault != nil {
-		return s.explain(fault)
+		return s.explain(plan.Argv[0], fault)
 	}
 	if s.taken.Allows == nil {
 		return nil
@@ -35,13 +35,10 @@ func (s search) earlyInShell(script string) error {
 	if !ok {
 		return nil
 	}
-	fault := s.early(word)
-	if fault == nil {
-		return nil
+	if fault := s.early(word); fault != nil {
+		return s.explain(word, fault)
 	}
-	found := s.explain(fault)
-	found.Program = word
-	return found
+	return nil
 }
 
 // shellForm returns the script of a command in shell form, as builders write it:

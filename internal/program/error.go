@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 // The exit codes of a shell for a command that does not start.
@@ -21,17 +23,12 @@ type Error struct {
 	// Code is 127 if the program was not found and 126 if it was, but cannot
 	// be executed.
 	Code int
-
-	hint string
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("cannot exec %q: %s", e.Program, e.Cause) }
 
 // ExitCode returns Code.
 func (e *Error) ExitCode() int { return e.Code }
-
-// Hint says what to do about it.
-func (e *Error) Hint() string { return e.hint }
 
 // fault is why a file cannot start, before it is known which program of the
 // plan needs the file.
@@ -47,9 +44,9 @@ type fault struct {
 	outside bool
 }
 
-// explain makes the fault the error of the plan's program.
-func (s search) explain(f *fault) *Error {
-	return &Error{Program: s.plan.Argv[0], Cause: f.cause, Code: f.code, hint: s.hintFor(f)}
+// explain makes the fault the error of a program.
+func (s search) explain(program string, f *fault) error {
+	return hint.Add(&Error{Program: program, Cause: f.cause, Code: f.code}, s.hintFor(f))
 }
 
 // show quotes a path only where it would mislead the reader of a log.

@@ -37,7 +37,7 @@ func Find(root *rootfs.Root, plan launch.Plan, taken Taken) (Program, error) {
 	s := search{root: root, plan: plan, taken: taken}
 	found, fault := s.program()
 	if fault != nil {
-		return Program{}, s.explain(fault)
+		return Program{}, s.explain(plan.Argv[0], fault)
 	}
 	return Program{Path: found.path, Exec: s.outside(found)}, nil
 }

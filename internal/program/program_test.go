@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drengskapur/fastmcp-runner/internal/allowlist"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/ids"
 	"github.com/drengskapur/fastmcp-runner/internal/launch"
 	"github.com/drengskapur/fastmcp-runner/internal/program"
@@ -477,7 +478,7 @@ func TestFindRecognisesANoexecMount(t *testing.T) {
 }
 
 // wantError checks an error's text, a part of its hint and its code.
-func wantError(t *testing.T, err error, want, hint string, code int) {
+func wantError(t *testing.T, err error, want, wantHint string, code int) {
 	t.Helper()
 	failed, ok := errors.AsType[*program.Error](err)
 	if !ok {
@@ -486,8 +487,8 @@ func wantError(t *testing.T, err error, want, hint string, code int) {
 	if failed.Error() != want {
 		t.Errorf("error\n%s, want\n%s", failed, want)
 	}
-	if !strings.Contains(failed.Hint(), hint) {
-		t.Errorf("hint %q, want %q in it", failed.Hint(), hint)
+	if got := hint.Of(err); !strings.Contains(got, wantHint) {
+		t.Errorf("hint %q, want %q in it", got, wantHint)
 	}
 	if failed.ExitCode() != code {
 		t.Errorf("exit code %d, want %d", failed.ExitCode(), code)
@@ -711,7 +712,7 @@ func TestAWholeImageThatCountsOnOurPython(t *testing.T) {
 			root, _ := tt.tree.open(t)
 			_, err := program.Find(root, planOf("/usr/bin", tt.command), everything())
 			var failed *program.Error
-			if !errors.As(err, &failed) || !strings.HasPrefix(failed.Hint(), tt.hint) {
+			if !errors.As(err, &failed) || !strings.HasPrefix(hint.Of(err), tt.hint) {
 				t.Errorf("Find = %v, want the hint %q", failed, tt.hint)
 			}
 		})
@@ -724,7 +725,7 @@ func TestWhoMayNotWriteAnywhereIsNotToldToTakeMore(t *testing.T) {
 	bound := taken(t)
 	bound.Anywhere = false
 	var failed *program.Error
-	if err := program.Early(root, planOf("/usr/bin", "node"), bound); !errors.As(err, &failed) || strings.Contains(failed.Hint(), "RUNNER_ALLOW_PATHS") {
+	if err := program.Early(root, planOf("/usr/bin", "node"), bound); !errors.As(err, &failed) || strings.Contains(hint.Of(err), "RUNNER_ALLOW_PATHS") {
 		t.Errorf("Early = %v, with a hint that would be refused", failed)
 	}
 }

@@ -12,11 +12,12 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
 // Error is what every error of Resolve, Layer.Open and layer streams is or
-// wraps: what could not be done, to what, why, and what may help.
+// wraps: what could not be done, to what, and why. What may help is its hint.
 type Error struct {
 	// Op is the verb, such as "resolve".
 	Op string
@@ -24,8 +25,6 @@ type Error struct {
 	Object string
 	// Err is the cause.
 	Err error
-
-	hint string
 }
 
 // Error returns "cannot OP OBJECT: CAUSE".
@@ -36,9 +35,6 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint returns what the reader may try, or "".
-func (e *Error) Hint() string { return e.hint }
-
 const (
 	plainHTTPHint = "plain HTTP is for loopback and for the hosts in RUNNER_INSECURE_REGISTRIES"
 	pageHint      = "no registry answers with a web page: check the host in IMAGE, and whether a proxy or a network's login page answers in its place"
@@ -47,8 +43,8 @@ const (
 // hintFor returns what may help against err, for one who is known to the
 // registry or asks anonymously.
 func hintFor(err error, anonymous bool) string {
-	if hinted, ok := errors.AsType[*image.HintedError](err); ok {
-		return hinted.Help
+	if known := hint.Of(err); known != "" {
+		return known
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "if the registry has a private CA, give its certificate in RUNNER_CA_FILE"
@@ -96,7 +92,7 @@ func isPage(h http.Header, body []byte) bool {
 }
 
 func pageError(who string) error {
-	return &image.HintedError{Text: who + " answers with a web page", Help: pageHint}
+	return hint.Add(errors.New(who+" answers with a web page"), pageHint)
 }
 
 // mediaTypeOf ignores a Content-Type that is missing or malformed: the document

@@ -16,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
@@ -255,8 +256,8 @@ func readLayer(t *testing.T, l image.Layer) (string, error) {
 	return string(content), errors.Join(err, r.Close())
 }
 
-// wantError checks the text of an error, and of its hint if hint is not "".
-func wantError(t *testing.T, err error, text, hint string) {
+// wantError checks the text of an error, and of its hint if wantHint is not "".
+func wantError(t *testing.T, err error, text, wantHint string) {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error, want %q", text)
@@ -264,8 +265,7 @@ func wantError(t *testing.T, err error, text, hint string) {
 	if !strings.Contains(err.Error(), text) {
 		t.Errorf("error %q, want %q in it", err, text)
 	}
-	var hinted interface{ Hint() string }
-	if hint != "" && (!errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), hint)) {
-		t.Errorf("error %q has not the hint %q: %+v", err, hint, hinted)
+	if got := hint.Of(err); wantHint != "" && !strings.Contains(got, wantHint) {
+		t.Errorf("error %q has not the hint %q, but %q", err, wantHint, got)
 	}
 }

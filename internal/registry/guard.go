@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/drengskapur/fastmcp-runner/internal/image"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 // guard stands below everything that sends requests for one registry, so that
@@ -35,22 +35,21 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (g *guard) check(u *url.URL) error {
 	if u.Scheme != "https" && (u.Scheme != "http" || !g.insecure.plainAllowed(u.Host)) {
-		return &image.HintedError{
-			Text: fmt.Sprintf("plain HTTP to %q is refused", u.Host),
-			Help: plainHTTPHint,
-		}
+		return hint.Add(refusal(fmt.Sprintf("plain HTTP to %q is refused", u.Host)), plainHTTPHint)
 	}
 	if u.Host == g.registry || g.insecure.contain(u.Host) {
 		return nil
 	}
 	if reach := reachOf(u.Hostname()); reach > reachOf(hostname(g.registry)) {
-		return &image.HintedError{
-			Text: fmt.Sprintf("%s sends us to %q, %s, which is refused", g.registry, u.Host, reach),
-			Help: reach.hint(),
-		}
+		return hint.Add(refusal(fmt.Sprintf("%s sends us to %q, %s, which is refused", g.registry, u.Host, reach)), reach.hint())
 	}
 	return nil
 }
+
+// refusal is the error of a guard.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 // reach orders hosts by how much of a secret their services may be.
 type reach int
@@ -111,7 +110,7 @@ func reachOf(host string) reach {
 // lives there, so that not even a DNS name may lead to it.
 func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
 	if reachOf(hostname(address)) == linkLocal {
-		return &image.HintedError{Text: fmt.Sprintf("a connection to %s, a link-local address, is refused", address)}
+		return refusal(fmt.Sprintf("a connection to %s, a link-local address, is refused", address))
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 )
 
@@ -200,8 +201,8 @@ func TestRealms(t *testing.T) {
 				}
 				if tt.want != "" {
 					wantError(t, err, tt.want, tt.hint)
-					if refused, ok := errors.AsType[*registry.Error](err); !ok || tt.hint == "" && refused.Hint() != "" {
-						t.Errorf("%v has a hint that does not help: %q", err, refused.Hint())
+					if _, ok := errors.AsType[*registry.Error](err); !ok || tt.hint == "" && hint.Of(err) != "" {
+						t.Errorf("%v has a hint that does not help: %q", err, hint.Of(err))
 					}
 					if len(server.asked) != 0 {
 						t.Error("the credentials were sent")

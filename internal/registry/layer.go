@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
@@ -47,7 +48,7 @@ func (l *layer) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 
 // Explain says that it was the registry's blob.
 func (l *layer) Explain(err error) error {
-	return &Error{Op: "fetch", Object: "the blob", Err: err, hint: hintFor(err, l.session.anonymous)}
+	return hint.Add(&Error{Op: "fetch", Object: "the blob", Err: err}, hintFor(err, l.session.anonymous))
 }
 
 // openAt makes one attempt to open the blob at an offset. The registry is asked

@@ -9,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/image"
 )
 
@@ -29,7 +30,7 @@ func (c *Client) Resolve(ctx context.Context, ref name.Reference, want v1.Platfo
 		}
 	}
 	if err != nil {
-		return nil, &Error{Op: "resolve", Object: ref.String(), Err: err, hint: hintFor(err, l.anonymous())}
+		return nil, hint.Add(&Error{Op: "resolve", Object: ref.String(), Err: err}, hintFor(err, l.anonymous()))
 	}
 	return img, nil
 }

@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/drengskapur/fastmcp-runner/internal/image"
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 )
 
 // maxDiscardBytes is how much of an unwanted answer is read to keep its
@@ -39,8 +39,8 @@ func (s *session) send(ctx context.Context, req *http.Request) (*http.Response, 
 
 // linkFault names the host. What a guard refused is no fault of a link.
 func linkFault(host string, err error) error {
-	if refused, ok := errors.AsType[*image.HintedError](err); ok {
-		return refused
+	if refused, ok := errors.AsType[refusal](err); ok {
+		return hint.Add(refused, hint.Of(err))
 	}
 	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(record.RecordHeader[:]) == "HTTP/" {
 		err = http.ErrSchemeMismatch // As http.Client would say it.

@@ -2,7 +2,6 @@ package registry_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/drengskapur/fastmcp-runner/internal/hint"
 	"github.com/drengskapur/fastmcp-runner/internal/image"
 	"github.com/drengskapur/fastmcp-runner/internal/registry"
 	"github.com/drengskapur/fastmcp-runner/internal/secret"
@@ -143,8 +143,7 @@ func checkError(t *testing.T, err error, want *expectation) {
 	if err == nil || !strings.HasPrefix(err.Error(), "cannot resolve "+want.ref+": "+want.err) {
 		t.Fatalf("error %v, want %q", err, want.err)
 	}
-	var hinted interface{ Hint() string }
-	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), want.hint) {
+	if !strings.Contains(hint.Of(err), want.hint) {
 		t.Errorf("the hint of %v is not %q", err, want.hint)
 	}
 }
