@@ -17,8 +17,9 @@ import (
 // have it. It is called once, before anything is started; a descriptor that is
 // to be passed on is named then, by Options.Keep or as a file of the child.
 //
-// For this process itself nothing changes: it goes on reading from descriptors,
-// and a signal that it was to ignore has no effect. But where signals are held
+// For this process itself little changes: it goes on reading from descriptors, and
+// SIGHUP and SIGINT have no effect if it was to ignore them; SIGTERM and SIGQUIT
+// have, since the Go runtime heeds them in any case. But where signals are held
 // back, restart is called, which is to execute the program anew: the Go runtime
 // gives every child the mask that its process was started with.
 func Disown(restart func() error) error {
