@@ -45,8 +45,9 @@ type gate struct {
 	// pace is how long the machine takes for one start, when it does nothing
 	// else; zero before the first was measured.
 	pace time.Duration
-	// promised is until when others were told to come back.
-	promised time.Time
+	// promised are the times at which others were told to come back, the next
+	// one first: as many are let in from then on, whoever they are.
+	promised []time.Time
 }
 
 func newGate(cpus int) *gate { return &gate{cpus: cpus} }
@@ -83,7 +84,7 @@ func (g *gate) join(as rank) (*turn, error) {
 	if as == urgent {
 		at = 0
 	}
-	if wait := g.estimate(at); as != urgent && wait > maxWait {
+	if wait := g.estimate(at); as != urgent && wait > maxWait && !g.wasPromised() {
 		return nil, &crowdedError{wait, g.promise()}
 	}
 	t := &turn{gate: g, come: make(chan struct{}), left: make(chan struct{})}
@@ -98,17 +99,43 @@ func (g *gate) estimate(ahead int) time.Duration {
 	return time.Duration(g.running+ahead+1) * g.pace
 }
 
-// promise returns when another one may come: each when one more has started,
-// so that they find room and do not all come together, and none before those that
-// run now are over, which may end together. It allows for starts that take a
-// quarter longer than the last ones. The lock is held.
+// promise returns after how long another one may come: each when one more has
+// started, so that they do not all come together, and none before those that run
+// now are over, which may end together. It allows for starts that take a quarter
+// longer than the last ones. The lock is held.
 func (g *gate) promise() time.Duration {
 	now := time.Now()
-	if soonest := now.Add(time.Duration(g.running) * g.pace); g.promised.Before(soonest) {
-		g.promised = soonest
+	last := now.Add(time.Duration(g.running) * g.pace)
+	if n := len(g.promised); n > 0 && g.promised[n-1].After(last) {
+		last = g.promised[n-1]
 	}
-	g.promised = g.promised.Add(g.pace * 5 / 4)
-	return min(g.promised.Sub(now), maxWait)
+	at := last.Add(g.pace * 5 / 4)
+	if at.Sub(now) > maxPromise {
+		return maxPromise // without one: there are enough
+	}
+	g.promised = append(g.promised, at)
+	return at.Sub(now)
+}
+
+// maxPromise is how far ahead somebody is told to come back.
+const maxPromise = 10 * time.Minute
+
+// promiseKept is for how long a promise is kept for somebody who does not come.
+const promiseKept = time.Minute
+
+// wasPromised says whether somebody may come now who was told to, and takes
+// that promise. Starts that became slower meanwhile make it no lie. The lock is
+// held.
+func (g *gate) wasPromised() bool {
+	now := time.Now()
+	for len(g.promised) > 0 && now.Sub(g.promised[0]) > promiseKept {
+		g.promised = slices.Delete(g.promised, 0, 1)
+	}
+	if len(g.promised) == 0 || g.promised[0].After(now) {
+		return false
+	}
+	g.promised = slices.Delete(g.promised, 0, 1)
+	return true
 }
 
 // admit has those start for whom there is room. The lock is held.

@@ -94,6 +94,33 @@ func TestShutdownEndsTheQueue(t *testing.T) {
 	}
 }
 
+func TestWhoComesBackWhenToldIsLetIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := bridge.NewGate(2)
+		turns := starts(t, g, 200)
+		time.Sleep(4 * time.Second)
+		for _, at := range turns[:4] {
+			at.Leave(true)
+		}
+		for range 3 {
+			if _, err := g.Join(); err == nil {
+				t.Fatal("nobody is refused, and 196 wait for a second each")
+			}
+		}
+		time.Sleep(7 * time.Second) // two of the three were told to come by now, and nothing has started
+		for try, want := range []bool{true, true, false} {
+			if _, err := g.Join(); (err == nil) != want {
+				t.Errorf("try %d: %v, want that it is let in: %t", try, err, want)
+			}
+		}
+		time.Sleep(2 * time.Minute) // the last two were promised places that nobody took
+		if _, err := g.Join(); err == nil {
+			t.Error("a promise is kept for ever")
+		}
+	})
+}
+
 func TestWhoWouldWaitTooLongIsTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

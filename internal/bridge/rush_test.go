@@ -110,7 +110,7 @@ func TestWhoWouldWaitTooLongForItsServerIsTold(t *testing.T) {
 		"HTTP+SSE":   client{t, h.url + "/sse", http.Header{}}.send(http.MethodGet, ""),
 	} {
 		const want = `too many servers wait to be started: this one would be ready in 1h0m0s, and may wait for 2m0s`
-		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "120" || !strings.Contains(got.body, want) {
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "600" || !strings.Contains(got.body, want) {
 			t.Errorf("%s: %+v, want 503, Retry-After and %q", what, got, want)
 		}
 	}
