@@ -16,7 +16,7 @@ const (
 
 // Error says why the program of a plan cannot start.
 type Error struct {
-	// Program is what the plan calls it: its Argv[0].
+	// Program is what the plan calls it: its Argv[0], or a word for a shell.
 	Program string
 	// Cause is the reason, such as "not found in PATH=...".
 	Cause string

@@ -69,11 +69,10 @@ func (s search) missingHint(p string) string {
 // the official Python images set tells that the image has any.
 func (s search) moduleHint(name string) string {
 	python, ok := ofMinor(findPythons(s.root), s.imageMinor())
-	if !ok || name != path.Base(s.plan.Argv[0]) {
+	if !ok || name != path.Base(s.named()) {
 		return ""
 	}
-	module := strings.ReplaceAll(name, "-", "_")
-	argv := append([]string{python.path, "-m", module}, s.plan.Argv[1:]...)
+	argv := s.with(python.path, "-m", strings.ReplaceAll(name, "-", "_"))
 	return fmt.Sprintf("if pip installed %s, start its module by RUNNER_ENTRYPOINT=%s, or install it into a virtual environment in /app; otherwise ",
 		show(name), words(argv))
 }
@@ -97,22 +96,18 @@ func (s search) pythonHint(name string) string {
 		return fmt.Sprintf("this container has Python %s as %s: if the image fits it, RUNNER_ENTRYPOINT=%s; otherwise %s",
 			python.version(), python.path, words(s.argvWith(python)), s.whole())
 	}
-	versions := make([]string, 0, len(pythons))
-	for _, python := range pythons {
-		versions = append(versions, python.version())
-	}
 	return fmt.Sprintf("this container has Python %s: build the image for it, %s, "+
-		"or put the image's own Python in the allowlist, such as below /app", strings.Join(versions, " and "), s.whole())
+		"or put the image's own Python in the allowlist, such as below /app", versions(pythons), s.whole())
 }
 
 // argvWith is the plan's command run by an interpreter of this container: in the
 // place of another one, or of the one that a script names in its first line.
 func (s search) argvWith(python python) []string {
-	argv := s.plan.Argv
-	if pythonName.MatchString(path.Base(argv[0])) {
-		return append([]string{python.path}, argv[1:]...)
+	program := s.named()
+	if pythonName.MatchString(path.Base(program)) {
+		return s.with(python.path)
 	}
-	return append([]string{python.path, s.locate(argv[0])}, argv[1:]...)
+	return s.with(python.path, s.locate(program))
 }
 
 // imageMinor returns the minor version of the image's Python if it is built on

@@ -604,6 +604,27 @@ func TestEarly(t *testing.T) {
 			plan: planOf(debian, "/bin/sh", "-c", "$SERVER"),
 		},
 		{
+			name: "a program in shell form, with all that follows from it",
+			tree: tree{"bin/sh": static()},
+			plan: planOf(debian, "/bin/sh", "-c", "uv sync && uv run server.py 2>&1", "sh"),
+			want: `cannot exec "uv": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: "take the whole image by RUNNER_MODE=rootfs",
+		},
+		{
+			name: "a script of pip in shell form",
+			tree: tree{"bin/sh": static(), "usr/bin/python3.12": static()},
+			plan: planOf(debian, "/bin/sh", "-c", "exec c --port $PORT").WithEnv("PYTHON_VERSION", "3.12.11"),
+			want: `cannot exec "c": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: `start its module by RUNNER_ENTRYPOINT=["/bin/sh","-c","exec /usr/bin/python3.12 -m c --port $PORT"]`,
+		},
+		{
+			name: "a Python without a version in shell form",
+			tree: tree{"bin/sh": static(), "usr/bin/python3.12": static()},
+			plan: planOf(debian, "/bin/sh", "-c", "python server.py"),
+			want: `cannot exec "python": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
+			hint: `if the image fits it, RUNNER_ENTRYPOINT=["/bin/sh","-c","/usr/bin/python3.12 server.py"]`,
+		},
+		{
 			name: "the entrypoint script of an official image",
 			plan: planOf(debian, "docker-entrypoint.sh"),
 			want: `cannot exec "docker-entrypoint.sh": not found in PATH="` + debian + `", and the directories in it are outside the allowlist`,
@@ -656,33 +677,60 @@ func TestEarly(t *testing.T) {
 	}
 }
 
+// A shell goes on after a program that it has not found, and the next one may be
+// the server.
+func TestEarlyLeavesScriptsThatGoOn(t *testing.T) {
+	t.Parallel()
+	root, _ := tree{"bin/bash": static()}.open(t)
+	for _, script := range []string{
+		"uv sync; /app/server",
+		"uv sync\n/app/server",
+		"uv run server.py || /app/server",
+		"uv sync && uv run server.py || /app/server",
+		"nginx & /app/server",
+		"yes | /app/server",
+		"serve () ( exec /app/server ) && serve",
+		"exec -a acme /app/server",
+		"chdir /app && ./server",
+		"builtin cd /app && ./server",
+		"exec",
+		"",
+	} {
+		if err := program.Early(root, planOf("/usr/bin", "/bin/bash", "-c", script), taken(t)); err != nil {
+			t.Errorf("%q: %v", script, err)
+		}
+	}
+}
+
+// An image that is built on another minor version of Python may need none of its
+// packages, or bring them with a Python of their own.
 func TestDoubts(t *testing.T) {
 	t.Parallel()
-	const path = "/app/.venv/bin:/usr/local/bin:/usr/bin"
-	const doubt = "the image is built on Python 3.13, and python of this container is 3.12: what pip installed outside of /app is not found; " +
-		"take the whole image by RUNNER_MODE=rootfs"
+	const doubt = "the image is built on Python 3.13, and this container has 3.12: what is installed for 3.13 is not found or does not start here, " +
+		"unless the image keeps a Python 3.13 below /app; take the whole image by RUNNER_MODE=rootfs"
 	container := tree{"usr/bin/python3.12": static(), "usr/bin/python": link("python3.12")}
 	for _, tt := range []struct {
 		name    string
-		plan    launch.Plan
+		tree    tree
+		argv    []string
 		version string
 		want    []string
 	}{
-		{"another minor version", planOf("/usr/local/bin:/usr/bin", "python", "server.py"), "3.13.2", []string{doubt}},
-		{"the same one", planOf("/usr/local/bin:/usr/bin", "python", "server.py"), "3.12.1", nil},
-		{"none is told", planOf("/usr/local/bin:/usr/bin", "python", "server.py"), "", nil},
-		{"a virtual environment may come", planOf(path, "python", "server.py"), "3.13.2", nil},
-		{"one that may come by its path", planOf(path, "/app/.venv/bin/python"), "3.13.2", nil},
-		{"another program", planOf("/usr/bin", "node"), "3.13.2", nil},
+		{"another minor version", container, []string{"python", "server.py"}, "3.13.2", []string{doubt}},
+		{"in shell form", container, []string{"/bin/sh", "-c", "cd src && python server.py"}, "3.13.2", []string{doubt}},
+		{"the program of a virtual environment", container, []string{"/app/.venv/bin/uvicorn"}, "3.13.2", []string{doubt}},
+		{"the same version", container, []string{"python", "server.py"}, "3.12.1", nil},
+		{"none is told", container, []string{"python", "server.py"}, "", nil},
+		{"a container without Python", tree{}, []string{"/app/server"}, "3.13.2", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			root, _ := container.open(t)
-			got := program.Doubts(root, tt.plan.WithEnv("PYTHON_VERSION", tt.version), taken(t))
-			if !slices.Equal(got, tt.want) {
+			root, _ := tt.tree.open(t)
+			plan := planOf("/usr/bin", tt.argv...).WithEnv("PYTHON_VERSION", tt.version)
+			if got := program.Doubts(root, plan, taken(t)); !slices.Equal(got, tt.want) {
 				t.Errorf("Doubts = %q, want %q", got, tt.want)
 			}
-			if got := program.Doubts(root, tt.plan.WithEnv("PYTHON_VERSION", tt.version), everything()); got != nil {
+			if got := program.Doubts(root, plan, everything()); got != nil {
 				t.Errorf("of a whole image: %q", got)
 			}
 		})

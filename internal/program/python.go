@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/drengskapur/fastmcp-runner/internal/rootfs"
 )
@@ -51,6 +52,15 @@ func ofMinor(pythons []python, minor int) (python, bool) {
 		return python{}, false
 	}
 	return pythons[i], true
+}
+
+// versions lists the interpreters' versions for a message.
+func versions(pythons []python) string {
+	texts := make([]string, len(pythons))
+	for i, python := range pythons {
+		texts[i] = python.version()
+	}
+	return strings.Join(texts, " and ")
 }
 
 // minorOf returns 12 for "python3.12", and -1 for a name without it.
